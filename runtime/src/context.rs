@@ -1,0 +1,1 @@
+//! What the current thread is to the runtime.

@@ -1,0 +1,95 @@
+//! The only import point for atomics, cells, locks and threads.
+//!
+//! In a normal build these are `core`'s, `parking_lot`'s and `std`'s; under `cfg(loom)` they are loom's, so
+//! that `loom-tests/` explores the code that ships and not a copy of it. A module that names
+//! `std::sync::atomic` directly is invisible to the models, which is why none does.
+//!
+//! The one shape that differs from `std` is [`UnsafeCell`]: access goes through `with` and `with_mut`, as
+//! loom needs to see where an access begins and ends.
+
+#[cfg(not(loom))]
+mod imp {
+    pub(crate) use std::hint::spin_loop;
+    pub(crate) use std::sync::Arc;
+    pub(crate) use std::thread;
+    pub(crate) use std::thread_local;
+
+    pub(crate) mod atomic {
+        pub(crate) use std::sync::atomic::{
+            AtomicBool, AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, Ordering, fence,
+        };
+    }
+
+    pub(crate) use parking_lot::{Condvar, Mutex, MutexGuard};
+
+    /// Waits on `condvar`, giving the lock up meanwhile. Spurious returns happen: callers loop.
+    pub(crate) fn wait<'a, T>(condvar: &Condvar, mut guard: MutexGuard<'a, T>) -> MutexGuard<'a, T> {
+        condvar.wait(&mut guard);
+        guard
+    }
+
+    /// `core`'s cell behind loom's interface.
+    #[derive(Debug, Default)]
+    #[repr(transparent)]
+    pub(crate) struct UnsafeCell<T>(std::cell::UnsafeCell<T>);
+
+    impl<T> UnsafeCell<T> {
+        pub(crate) const fn new(value: T) -> Self {
+            Self(std::cell::UnsafeCell::new(value))
+        }
+
+        /// Hands out the pointer for reading. Dereferencing it is the caller's `unsafe` to argue.
+        #[inline(always)]
+        #[allow(dead_code)]
+        pub(crate) fn with<R>(&self, f: impl FnOnce(*const T) -> R) -> R {
+            f(self.0.get())
+        }
+
+        /// Hands out the pointer for writing. Dereferencing it is the caller's `unsafe` to argue.
+        #[inline(always)]
+        pub(crate) fn with_mut<R>(&self, f: impl FnOnce(*mut T) -> R) -> R {
+            f(self.0.get())
+        }
+    }
+}
+
+#[cfg(loom)]
+mod imp {
+    pub(crate) use loom::cell::UnsafeCell;
+    pub(crate) use loom::hint::spin_loop;
+    pub(crate) use loom::sync::Arc;
+    pub(crate) use loom::thread;
+    pub(crate) use loom::thread_local;
+
+    pub(crate) mod atomic {
+        pub(crate) use loom::sync::atomic::{
+            AtomicBool, AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, Ordering, fence,
+        };
+    }
+
+    pub(crate) use loom::sync::{Condvar, MutexGuard};
+
+    /// loom's lock with `parking_lot`'s signature: no poisoning. A model that panics has failed anyway.
+    #[derive(Debug, Default)]
+    pub(crate) struct Mutex<T>(loom::sync::Mutex<T>);
+
+    impl<T> Mutex<T> {
+        pub(crate) fn new(value: T) -> Self {
+            Self(loom::sync::Mutex::new(value))
+        }
+
+        pub(crate) fn lock(&self) -> MutexGuard<'_, T> {
+            self.0.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+        }
+
+        pub(crate) fn try_lock(&self) -> Option<MutexGuard<'_, T>> {
+            self.0.try_lock().ok()
+        }
+    }
+
+    pub(crate) fn wait<'a, T>(condvar: &Condvar, guard: MutexGuard<'a, T>) -> MutexGuard<'a, T> {
+        condvar.wait(guard).unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+}
+
+pub(crate) use imp::*;
