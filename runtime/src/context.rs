@@ -1,1 +1,1 @@
-//! What the current thread is to the runtime.
+//! What the current thread is to the runtime: a worker, a blocking root, or neither.
