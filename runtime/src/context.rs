@@ -16,8 +16,8 @@ use crate::sched::worker::Worker;
 use crate::sync::Arc;
 use crate::tree::node::NodeRef;
 
-crate::sync::thread_local! {
-    static CONTEXT: Context = const { Context::new() };
+crate::sync::thread_local_const! {
+    static CONTEXT: Context = Context::new();
 }
 
 /// Invariant: `worker`, if set, is alive and belongs to `sched`; both are set by a guard that lives in a frame of
