@@ -1,0 +1,2 @@
+//! placeholder of branch `driver`
+pub(crate) mod budget;
