@@ -62,6 +62,14 @@ impl Runtime {
         root::run(sched, body)
     }
 
+    /// Moves the clock of a runtime with a [virtual clock](Builder::virtual_clock) on by `duration`.
+    ///
+    /// # Panics
+    /// If the runtime's clock is the system's.
+    pub fn advance(&self, duration: std::time::Duration) {
+        assert!(self.scheduler.driver().advance(duration), "only a virtual clock can be advanced");
+    }
+
     /// How many workers the runtime has.
     pub fn worker_threads(&self) -> usize {
         self.scheduler.worker_count()
