@@ -67,7 +67,7 @@
 //!                                 │
 //!                                 │ cell::run, after async-task's run has returned
 //!                                 ▼
-//!                           Node::child_ended ── the last one wakes ──▶ the parent   tree/node.rs
+//!                           Node::children_ended ── the last one wakes ──▶ the parent   tree/node.rs
 //! ```
 //!
 //! # Where to read on

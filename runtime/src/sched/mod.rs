@@ -9,7 +9,7 @@
 //! ```
 //!
 //! - [`worker`]: what a worker thread does; [`worker::Worker::next`] is the order of choice, in one function
-//! - [`deque`]: a lane: growable, stealable
+//! - [`spawn_lane`], [`deque`]: the lanes: growable, stealable
 //! - [`idle`], [`parker`]: who searches, who sleeps, whom a push wakes; argued in `README.md` beside this file
 //! - [`budget`]: an always-ready task yields
 //! - [`blocking`]: the bounded pool of threads for closures that block
@@ -21,6 +21,7 @@ pub(crate) mod budget;
 pub(crate) mod deque;
 pub(crate) mod idle;
 pub(crate) mod parker;
+pub(crate) mod spawn_lane;
 pub(crate) mod worker;
 
 use std::io;
