@@ -100,3 +100,8 @@ pub use task::join::JoinHandle;
 pub use tree::body::ScopeBody;
 pub use tree::id::ScopeId;
 pub use tree::scope::Scope;
+
+/// The README's example, compiled.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+struct Readme;
