@@ -50,7 +50,7 @@ pub(crate) struct Scheduler {
     /// The worker that sleeps in the driver, a hint; `usize::MAX` if none.
     in_driver: AtomicUsize,
     blocking: BlockingPool,
-    /// Foreign threads inside [`schedule_foreign`](Scheduler::schedule_foreign).
+    /// Foreign threads inside [`schedule_foreign`](SchedRef::schedule_foreign).
     visitors: Visitors,
     /// Roots whose thread is awake. Of interest to a virtual clock alone.
     roots_awake: AtomicUsize,

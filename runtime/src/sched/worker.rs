@@ -13,7 +13,7 @@
 //! | oldest woken task | newer children | [`SPAWNED_RUN`] picks between two of the woken lane |
 //! | remote task, I/O, timers | own tasks | [`FOREIGN_EVERY`] picks between two looks |
 //! | oldest child | newer children, for ever | [`OLDEST_WAIT`], then it is taken, unless thieves or idleness come first |
-//! | any task | a task that is always ready | its budget ([`budget`](super::budget)) |
+//! | any task | a task that is always ready | its budget ([`budget`]) |
 //!
 //! A pick is one poll of one task; what one poll takes is up to the task.
 

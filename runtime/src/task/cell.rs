@@ -8,7 +8,7 @@
 //!   and, only if it turns the task from parked to queued, the scheduler: but then a `Runnable` exists.
 //!   Metadata and schedule function have nothing to drop, so a last waker dropped years later touches nothing else.
 //! - What a wake from a foreign thread touches *after* it has pushed the `Runnable` is protected by the
-//!   scheduler's own count of such threads ([`Scheduler::schedule_foreign`](crate::sched::Scheduler)).
+//!   scheduler's own count of such threads ([`Visitors`](crate::sched::Visitors)).
 
 use std::future::Future;
 

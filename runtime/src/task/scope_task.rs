@@ -212,10 +212,10 @@ where
         let node = self.node();
         let parent = self.parent;
         let failure = node.take_failure();
-        if failure.is_some() || node.is_cancelled() {
-            if let Some(value) = value.take() {
-                drop_into(value, &parent);
-            }
+        if (failure.is_some() || node.is_cancelled())
+            && let Some(value) = value.take()
+        {
+            drop_into(value, &parent);
         }
         if let Some(payload) = failure {
             parent.fail(payload);
