@@ -228,6 +228,10 @@ where
     }
 
     fn park(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Park {
+        if self.parked {
+            // As in `Child::poll`.
+            return if self.node().is_cancelled_from_above() { Park::Cancelled } else { Park::Parked };
+        }
         let park = self.as_ref().pinned_node().park_self(cx.waker());
         if park == Park::Parked {
             *self.as_mut().project().parked = true;
