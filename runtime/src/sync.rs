@@ -12,7 +12,16 @@ mod imp {
     pub(crate) use std::hint::spin_loop;
     pub(crate) use std::sync::Arc;
     pub(crate) use std::thread;
-    pub(crate) use std::thread_local;
+
+    /// A thread-local that needs neither initialisation nor destructor.
+    macro_rules! thread_local_const {
+        (static $name:ident: $ty:ty = $init:expr;) => {
+            std::thread_local! {
+                static $name: $ty = const { $init };
+            }
+        };
+    }
+    pub(crate) use thread_local_const;
 
     pub(crate) mod atomic {
         pub(crate) use std::sync::atomic::{
@@ -26,6 +35,16 @@ mod imp {
     pub(crate) fn wait<'a, T>(condvar: &Condvar, mut guard: MutexGuard<'a, T>) -> MutexGuard<'a, T> {
         condvar.wait(&mut guard);
         guard
+    }
+
+    /// Waits on `condvar` for at most `limit`; `true` if that ran out.
+    pub(crate) fn wait_timeout<'a, T>(
+        condvar: &Condvar,
+        mut guard: MutexGuard<'a, T>,
+        limit: std::time::Duration,
+    ) -> (MutexGuard<'a, T>, bool) {
+        let timed_out = condvar.wait_for(&mut guard, limit).timed_out();
+        (guard, timed_out)
     }
 
     /// `core`'s cell behind loom's interface.
@@ -59,7 +78,15 @@ mod imp {
     pub(crate) use loom::hint::spin_loop;
     pub(crate) use loom::sync::Arc;
     pub(crate) use loom::thread;
-    pub(crate) use loom::thread_local;
+
+    macro_rules! thread_local_const {
+        (static $name:ident: $ty:ty = $init:expr;) => {
+            loom::thread_local! {
+                static $name: $ty = $init;
+            }
+        };
+    }
+    pub(crate) use thread_local_const;
 
     pub(crate) mod atomic {
         pub(crate) use loom::sync::atomic::{
@@ -89,6 +116,15 @@ mod imp {
 
     pub(crate) fn wait<'a, T>(condvar: &Condvar, guard: MutexGuard<'a, T>) -> MutexGuard<'a, T> {
         condvar.wait(guard).unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+
+    /// Models know no time: waits without a limit.
+    pub(crate) fn wait_timeout<'a, T>(
+        condvar: &Condvar,
+        guard: MutexGuard<'a, T>,
+        _: std::time::Duration,
+    ) -> (MutexGuard<'a, T>, bool) {
+        (wait(condvar, guard), false)
     }
 }
 
