@@ -67,7 +67,7 @@
 //!                                 │
 //!                                 │ cell::run, after async-task's run has returned
 //!                                 ▼
-//!                           Node::child_ended ── the last one wakes ──▶ the parent   tree/node.rs
+//!                           Node::children_ended ── the last one wakes ──▶ the parent   tree/node.rs
 //! ```
 //!
 //! # Where to read on
@@ -100,3 +100,8 @@ pub use task::join::JoinHandle;
 pub use tree::body::ScopeBody;
 pub use tree::id::ScopeId;
 pub use tree::scope::Scope;
+
+/// The README's example, compiled.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+struct Readme;

@@ -51,8 +51,8 @@ impl Runtime {
     /// and need not be `Send`.
     ///
     /// # Panics
-    /// With the first panic of the tree, after everything has ended; and if called on one of this runtime's own
-    /// workers, before anything runs.
+    /// With the first panic of the tree, after everything has ended; if the root scope was aborted, likewise; and if
+    /// called on one of this runtime's own workers, before anything runs.
     pub fn block_on<'env, B, T>(&self, body: B) -> T
     where
         B: for<'scope> AsyncFnOnce(&'scope Scope<'scope, 'env>) -> T,

@@ -70,6 +70,7 @@ impl<F: Future> Future for Child<F> {
 
     #[inline]
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        context::begin_poll(self.parent);
         if self.parent.is_cancelled() {
             return self.end(None);
         }
