@@ -68,6 +68,27 @@ fn virtual_time_stands_still_while_a_task_works() {
 }
 
 #[test]
+fn virtual_time_waits_for_blocking_calls_and_goes_on_after_them() {
+    each_virtual_runtime(|runtime| {
+        let (unblock, blocked) = std::sync::mpsc::channel::<()>();
+        runtime.block_on(async |scope| {
+            let start = time::now();
+            let call = scope.spawn_blocking(move || blocked.recv().is_ok());
+            let sleeper = scope.spawn(time::sleep(HOUR));
+            for _ in 0..100 {
+                treescope::yield_now().await;
+                std::thread::yield_now();
+            }
+            assert_eq!(time::now(), start);
+            unblock.send(()).unwrap();
+            assert!(call.await);
+            sleeper.await;
+            assert_eq!(time::now() - start, HOUR);
+        });
+    });
+}
+
+#[test]
 fn a_timeout_ends_a_future_that_never_does_and_spares_one_that_does() {
     each_virtual_runtime(|runtime| {
         runtime.block_on(async |scope| {
