@@ -54,7 +54,9 @@ mod bell;
 mod clock;
 #[cfg_attr(loom, path = "poller_loom.rs")]
 mod poller;
+#[cfg_attr(loom, allow(dead_code))] // There is no socket to use it under loom, only models.
 pub(crate) mod readiness;
+#[cfg_attr(loom, allow(dead_code))] // Likewise.
 mod slab;
 #[cfg(not(loom))]
 pub(crate) mod sockets;

@@ -276,7 +276,6 @@ impl Worker {
     fn park(&self) {
         let scheduler = &*self.scheduler;
         let was_last = scheduler.idle.park(self.index, self.searching.replace(false));
-        scheduler.rested();
         // The last look: a push that relied on this worker's search is seen here, or its pusher sees it parked.
         let awake = was_last == AfterSearch::WasLast && (scheduler.has_work() || scheduler.is_shut_down());
         if !awake {
@@ -303,7 +302,11 @@ impl Worker {
                 // Relaxed: as above.
                 scheduler.in_driver.store(usize::MAX, Ordering::Relaxed);
             }
-            None => parker.park_thread(),
+            None => {
+                // Whoever has the turn may have taken it before this worker was idle too.
+                scheduler.rested();
+                parker.park_thread();
+            }
         }
     }
 
