@@ -26,10 +26,13 @@ pub(crate) mod worker;
 
 use std::io;
 use std::ptr::NonNull;
+use std::task::Waker;
+use std::time::Instant;
 
 use concurrent_queue::ConcurrentQueue;
 
 use crate::context;
+pub(crate) use crate::driver::Key as TimerKey;
 use crate::driver::{ClockKind, Driver};
 use crate::sync::Arc;
 use crate::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -171,6 +174,23 @@ impl Scheduler {
 
     pub(crate) fn driver(&self) -> &Arc<Driver> {
         &self.driver
+    }
+
+    // ---- time, as the tree uses it -------------------------------------------------------------------------
+
+    /// The present instant on the runtime's clock.
+    pub(crate) fn now(&self) -> Instant {
+        self.driver.clock().now()
+    }
+
+    /// Has `waker` woken at `deadline`; `None` if that is never.
+    pub(crate) fn arm(&self, deadline: Instant, waker: &Waker) -> Option<TimerKey> {
+        self.driver.arm(deadline, waker)
+    }
+
+    /// Disarms a timer; one that has fired is left as it is.
+    pub(crate) fn disarm(&self, key: TimerKey) {
+        self.driver.cancel(key);
     }
 
     pub(crate) fn worker_count(&self) -> usize {
