@@ -85,6 +85,15 @@ impl<F: Future> Future for Child<F> {
                 this.parent.fail(payload);
                 self.end(None)
             }
+            // Parked before, and so on the parent's list, unless a cancel has taken it off: that cancel's wake polls
+            // this task again, whatever this check sees.
+            Ok(Poll::Pending) if *this.parked => {
+                if this.parent.is_cancelled() {
+                    self.end(None)
+                } else {
+                    Poll::Pending
+                }
+            }
             Ok(Poll::Pending) => {
                 let link = NonNull::from(this.link.as_ref().get_ref());
                 // SAFETY: pinned with the task; `end` takes it off before the task goes away.
