@@ -200,11 +200,12 @@ fn virtual_runtime() -> Runtime {
 
 /// A sleep of an hour that `runtime` serves from now on.
 fn armed_in(runtime: &Runtime) -> Sleep {
+    let mut sleep = None;
     runtime.block_on(async |_| {
-        let mut sleep = time::sleep(HOUR);
-        assert!(time::timeout(Duration::ZERO, &mut sleep).await.is_err());
-        sleep
-    })
+        let sleep = sleep.insert(time::sleep(HOUR));
+        assert!(time::timeout(Duration::ZERO, sleep).await.is_err());
+    });
+    sleep.unwrap()
 }
 
 #[test]
