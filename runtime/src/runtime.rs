@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::io;
+use std::panic::Location;
 use std::sync::OnceLock;
 
 use crate::driver::ClockKind;
@@ -53,13 +54,14 @@ impl Runtime {
     /// # Panics
     /// With the first panic of the tree, after everything has ended; if the root scope was aborted, likewise; and if
     /// called on one of this runtime's own workers, before anything runs.
+    #[track_caller]
     pub fn block_on<'env, B, T>(&self, body: B) -> T
     where
         B: for<'scope> AsyncFnOnce(&'scope Scope<'scope, 'env>) -> T,
     {
         // SAFETY: used by the tree that `root::run` waits for, while `self` holds the scheduler.
         let sched: SchedRef = unsafe { self.scheduler.to_ref() };
-        root::run(sched, body)
+        root::run(sched, Location::caller(), body)
     }
 
     /// Moves the clock of a runtime with a [virtual clock](Builder::virtual_clock) on by `duration`.
@@ -80,8 +82,10 @@ impl Drop for Runtime {
     fn drop(&mut self) {
         self.scheduler.shut_down();
         let blocking = self.scheduler.blocking().shut_down();
-        // A runtime's last owner may be a waker that one of its own threads drops. That thread ends by itself: it
-        // holds the scheduler's `Arc`, and returns at its next look at the shutdown flag.
+        // A runtime's last owner may be a user's waker, which a worker drops when it fires a timer, say. That worker
+        // ends by itself: it holds the scheduler's `Arc`, and returns at its next look at the shutdown flag. A thread of
+        // the blocking pool holds none, and needs none: it runs user code only before it counts a child out, while a
+        // root still waits, or in destructors of thread-locals, when it is done with the scheduler.
         let me = thread::current().id();
         for thread in self.threads.drain(..).chain(blocking) {
             if thread.thread().id() != me {
@@ -188,6 +192,7 @@ impl Builder {
 ///
 /// # Panics
 /// As [`Runtime::block_on`]; and if the default runtime's threads cannot be started.
+#[track_caller]
 pub fn block_on<'env, B, T>(body: B) -> T
 where
     B: for<'scope> AsyncFnOnce(&'scope Scope<'scope, 'env>) -> T,

@@ -157,7 +157,7 @@ pub struct BoundedScope<'scope, 'env: 'scope> {
     places: &'scope Places,
 }
 
-impl<'scope> BoundedScope<'scope, '_> {
+impl<'scope, 'env> BoundedScope<'scope, 'env> {
     /// Waits for a place, and runs `future` as a child in it.
     ///
     /// # Panics
@@ -203,7 +203,7 @@ impl<'scope> BoundedScope<'scope, '_> {
     }
 
     /// The scope itself: for its values, child scopes and cancel. Child scopes opened in it take no place.
-    pub fn scope(&self) -> &'scope Scope<'scope, '_> {
+    pub fn scope(&self) -> &'scope Scope<'scope, 'env> {
         self.scope
     }
 }

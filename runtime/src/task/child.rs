@@ -58,8 +58,8 @@ where
     F: Future + 'scope,
     F::Output: 'scope,
 {
-    // SAFETY: the child holds the reference and is counted on the next line; `Node` is pinned wherever a scope
-    // lends it.
+    // SAFETY: the child uses the reference, and the next line sees to it that it is counted; `Node` is pinned
+    // wherever a scope lends it.
     let parent = unsafe { node.to_ref() };
     if !Node::child_added(parent) {
         return Err(future);

@@ -54,8 +54,8 @@ where
     K: Kind<'scope> + 'scope,
     B: Body<K::Arg, K::Value> + 'scope,
 {
-    // SAFETY: the child holds the reference and is counted on the next line; `Node` is pinned wherever a scope
-    // lends it.
+    // SAFETY: the child uses the reference, and the next line sees to it that it is counted; `Node` is pinned
+    // wherever a scope lends it.
     let parent = unsafe { node.to_ref() };
     assert!(Node::child_added(parent), "the scope is closed: it takes no more children");
     let task = ScopeTask::<'scope, K, B> {
@@ -114,7 +114,7 @@ impl<B, F, V> Stage<B, F, V> {
 
 impl<'scope, K, B> Future for ScopeTask<'scope, K, B>
 where
-    K: Kind<'scope>,
+    K: Kind<'scope> + 'scope,
     B: Body<K::Arg, K::Value>,
 {
     type Output = Outcome<K::Output>;
@@ -153,7 +153,7 @@ enum Drain<T> {
 
 impl<'scope, K, B> ScopeTask<'scope, K, B>
 where
-    K: Kind<'scope>,
+    K: Kind<'scope> + 'scope,
     B: Body<K::Arg, K::Value>,
 {
     fn node(&self) -> &Node {

@@ -206,6 +206,8 @@ impl Node {
             drop(held);
             batch.into_iter().flatten().for_each(Waker::wake);
             if last {
+                // Whoever cancels may be about to drop its own future, and a destructor there to wait for a child.
+                self.sched().nudge();
                 return;
             }
         }

@@ -54,7 +54,10 @@ unsafe impl Sync for Link {}
 
 impl Link {
     pub(crate) fn new() -> Self {
-        Self { place: UnsafeCell::new(Place { waker: None, prev: None, next: None }), _pinned: PhantomPinned }
+        Self {
+            place: UnsafeCell::new(Place { waker: None, who: None, prev: None, next: None }),
+            _pinned: PhantomPinned,
+        }
     }
 }
 

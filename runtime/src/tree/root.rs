@@ -10,10 +10,12 @@
 //! another runtime would stack one poll on another without bound.
 
 use std::future::Future;
+use std::panic::Location;
 use std::pin::{Pin, pin};
 use std::sync::Arc as StdArc;
 use std::task::{Context, Poll, Wake, Waker};
 
+use super::deferred;
 use super::failure::{self, guard};
 use super::node::Node;
 use super::scope::Scope;
@@ -94,7 +96,7 @@ impl Drop for NoUnwind {
 /// # Panics
 /// If the calling thread is a worker of the same scheduler; and, after all has ended, with the tree's failure, or if
 /// the root scope was aborted.
-pub(crate) fn run<'env, B, T>(sched: SchedRef, body: B) -> T
+pub(crate) fn run<'env, B, T>(sched: SchedRef, location: &'static Location<'static>, body: B) -> T
 where
     B: for<'scope> AsyncFnOnce(&'scope Scope<'scope, 'env>) -> T,
 {
@@ -107,25 +109,29 @@ where
     let rest = RootRest::new(sched);
     let signal = RootSignal::new();
     let waker = Waker::from(signal.clone());
-    let scope = pin!(Scope::over(Node::root(sched, signal.clone())));
+    let scope = pin!(Scope::over(Node::root(sched, signal.clone(), location)));
     let root = Root { scope: scope.as_ref(), signal: &signal, waker: &waker, rest: &rest };
 
     let value = root.run_body(body);
     root.drain();
 
     let failure = scope.node().take_failure();
+    let aborted = scope.node().is_aborted();
     drop(rest);
     drop(context);
     std::mem::forget(no_unwind);
     match (value, failure) {
-        (Some(value), None) => value,
-        (value, Some(payload)) => {
+        (Some(value), None) if !aborted => value,
+        (value, failure) => {
+            // An aborted scope has no value, even if its body had one by then.
             if let Err(second) = guard(|| drop(value)) {
                 failure::discard(second);
             }
-            std::panic::resume_unwind(payload)
+            match failure {
+                Some(payload) => std::panic::resume_unwind(payload),
+                None => panic!("the root scope was aborted, so there is no value to return"),
+            }
         }
-        (None, None) => panic!("the root scope was aborted, so there is no value to return"),
     }
 }
 
@@ -148,13 +154,15 @@ impl<'env> Root<'_, 'env> {
         B: for<'scope> AsyncFnOnce(&'scope Scope<'scope, 'env>) -> T,
     {
         let outcome = guard(|| {
+            // Its children are counted in at once: a body's first part is not polled but called, and the future that
+            // would tell where it ends is what it gives.
             let future = body(self.scope.get_ref());
             self.poll_body(future)
         });
         match outcome {
             Ok(value) => value,
             Err(payload) => {
-                self.node().fail(payload);
+                self.node().fail(payload, None);
                 None
             }
         }
@@ -165,37 +173,51 @@ impl<'env> Root<'_, 'env> {
         let mut future = pin!(Some(future));
         let mut cx = Context::from_waker(self.waker);
         let value = loop {
-            if self.node().is_cancelled() {
+            self.node().keep_time(self.waker);
+            if self.node().is_aborted() {
                 break None;
             }
             budget::refill();
+            // SAFETY: used while the body is polled, in the next lines.
+            let before = context::enter_body(unsafe { self.node().to_ref() });
             let polled = guard(|| match future.as_mut().as_pin_mut() {
                 Some(future) => future.poll(&mut cx),
                 None => Poll::Pending,
             });
+            context::leave_body(before);
             match polled {
                 Ok(Poll::Ready(value)) => break Some(value),
                 Ok(Poll::Pending) => self.signal.sleep(self.rest),
                 Err(payload) => {
-                    self.node().fail(payload);
+                    self.node().fail(payload, None);
                     break None;
                 }
             }
         };
         if let Err(payload) = guard(|| future.set(None)) {
-            self.node().fail(payload);
+            self.node().fail(payload, None);
         }
         value
     }
 
-    /// Waits for every child, drops the values, and waits again for what their drops spawned.
+    /// Waits for every child, runs what was deferred, drops the values, and waits again for what their drops spawned.
     fn drain(&self) {
+        let mut cx = Context::from_waker(self.waker);
+        // SAFETY: used in this function, which ends before the node does.
+        let node = unsafe { self.node().to_ref() };
+        let mut running = None;
         loop {
-            while self.node().poll_drained(self.waker).is_pending() {
+            node.keep_time(self.waker);
+            let drained = node.poll_drained(self.waker).is_ready()
+                && (!node.may_have_deferred() || deferred::poll(node, &mut running, &mut cx).is_ready())
+                && node.poll_drained(self.waker).is_ready();
+            if !drained {
                 self.signal.sleep(self.rest);
+                continue;
             }
-            // SAFETY: `run_body` has dropped the body, and the node is drained.
-            if !unsafe { self.node().drop_values() } {
+            // SAFETY: `run_body` has dropped the body, no deferred future is left, and the node is drained.
+            if !unsafe { node.drop_values() } {
+                node.disarm();
                 return;
             }
         }
