@@ -25,8 +25,8 @@ crate::sync::thread_local_const! {
 /// Invariant: `worker`, if set, is alive and belongs to `sched`; both are set by a guard that lives in a frame of
 /// this thread below everything that reads them.
 struct Context {
-    /// The scheduler that this thread is a worker of, whatever roots are nested on top.
-    home: Cell<Option<SchedRef>>,
+    /// The innermost frame in which this thread is a worker, whatever roots are nested on top.
+    home: Cell<Option<NonNull<HomeLink>>>,
     sched: Cell<Option<SchedRef>>,
     worker: Cell<Option<NonNull<Worker>>>,
     /// The parent of the task that ended in the poll under way.
@@ -99,22 +99,40 @@ pub(crate) fn enter_root(sched: SchedRef) -> Entered {
     enter(sched, None)
 }
 
+/// A frame of this thread in which it is a worker, and the one below, if any: a local root may be opened inside a worker.
+#[derive(Debug)]
+pub(crate) struct HomeLink {
+    sched: SchedRef,
+    below: Cell<Option<NonNull<HomeLink>>>,
+}
+
+impl HomeLink {
+    pub(crate) fn new(sched: SchedRef) -> Self {
+        Self { sched, below: Cell::new(None) }
+    }
+}
+
 /// The thread is `worker`.
 ///
 /// # Safety
-/// `worker` outlives the guard, and the guard is dropped, not forgotten.
-pub(crate) unsafe fn enter_worker(sched: SchedRef, worker: &Worker) -> (Home, Entered) {
-    CONTEXT.with(|context| context.home.set(Some(sched)));
-    (Home(()), enter(sched, Some(NonNull::from(worker))))
+/// `worker` and `home` outlive the guard, which is dropped, not forgotten.
+pub(crate) unsafe fn enter_worker(worker: &Worker, home: &HomeLink) -> (Home, Entered) {
+    CONTEXT.with(|context| home.below.set(context.home.replace(Some(NonNull::from(home)))));
+    (Home, enter(home.sched, Some(NonNull::from(worker))))
 }
 
 /// The thread is a worker for as long as this lives.
 #[must_use]
-pub(crate) struct Home(());
+pub(crate) struct Home;
 
 impl Drop for Home {
     fn drop(&mut self) {
-        CONTEXT.with(|context| context.home.set(None));
+        CONTEXT.with(|context| {
+            if let Some(link) = context.home.get() {
+                // SAFETY: outlives the guard, by `enter_worker`'s contract.
+                context.home.set(unsafe { link.as_ref() }.below.get());
+            }
+        });
     }
 }
 
@@ -133,7 +151,16 @@ pub(crate) fn with_worker_of<R>(sched: SchedRef, f: impl FnOnce(&Worker) -> R) -
 
 /// Whether the current thread is one of `sched`'s workers, be it below roots of other runtimes.
 pub(crate) fn is_worker_of(sched: SchedRef) -> bool {
-    CONTEXT.with(|context| context.home.get() == Some(sched))
+    let mut at = CONTEXT.with(|context| context.home.get());
+    while let Some(link) = at {
+        // SAFETY: links are taken out, by `Home`, before they go away.
+        let link = unsafe { link.as_ref() };
+        if link.sched == sched {
+            return true;
+        }
+        at = link.below.get();
+    }
+    false
 }
 
 /// Runs `f` with the driver of the runtime that the current thread works or blocks for. `None` on other threads.

@@ -82,8 +82,10 @@
 //! supported.
 
 mod context;
+pub mod current;
 mod driver;
 mod kinds;
+pub mod local;
 #[cfg(not(loom))]
 pub mod net;
 mod runtime;

@@ -106,14 +106,14 @@ impl fmt::Debug for Runtime {
 #[derive(Clone, Debug)]
 #[must_use]
 pub struct Builder {
-    config: Config,
+    pub(crate) config: Config,
 }
 
 impl Builder {
     /// The most workers a runtime can have.
     const MAX_WORKERS: usize = 1024;
 
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let workers = std::thread::available_parallelism().map_or(1, |n| n.get().min(Self::MAX_WORKERS));
         Self {
             config: Config {

@@ -9,7 +9,7 @@ use std::fmt;
 use std::future::Future;
 use std::marker::PhantomData;
 use std::pin::Pin;
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll, Waker, ready};
 
 use pin_project::pin_project;
 
@@ -18,7 +18,7 @@ use crate::task::body::Kind;
 use crate::task::child;
 use crate::task::join::JoinHandle;
 use crate::tree::node::Node;
-use crate::tree::scope::Scope;
+use crate::tree::scope::{Scope, closed};
 use crate::tree::setup::Label;
 
 /// The kind of a bounded scope.
@@ -50,7 +50,7 @@ impl<'scope, T: 'scope> Kind<'scope> for Bounded<T> {
 }
 
 /// A scope's places.
-struct Places(Mutex<Queue>);
+pub(crate) struct Places(Mutex<Queue>);
 
 struct Queue {
     free: usize,
@@ -66,7 +66,7 @@ struct Waiting {
 }
 
 /// A place that is taken; given back when dropped.
-struct Place<'scope>(&'scope Places);
+pub(crate) struct Place<'scope>(&'scope Places);
 
 impl Places {
     fn try_take(&self) -> Option<Place<'_>> {
@@ -152,7 +152,7 @@ impl Drop for Place<'_> {
 ///
 /// See [`Scope::bounded`].
 #[derive(Clone, Copy)]
-pub struct BoundedScope<'scope, 'env: 'scope> {
+pub struct BoundedScope<'scope, 'env> {
     scope: &'scope Scope<'scope, 'env>,
     places: &'scope Places,
 }
@@ -163,22 +163,16 @@ impl<'scope, 'env> BoundedScope<'scope, 'env> {
     /// # Panics
     /// If the scope is closed, when a place is free.
     #[track_caller]
-    pub fn spawn<F>(&self, future: F) -> impl Future<Output = JoinHandle<'scope, F::Output>> + Send
+    pub fn spawn<F>(
+        &self,
+        future: F,
+    ) -> impl Future<Output = JoinHandle<'scope, F::Output>> + Send + use<'scope, 'env, F>
     where
         F: Future + Send + 'scope,
         F::Output: Send + 'scope,
     {
-        let label = Label::here();
-        let node = self.scope.node();
-        let place = Take { places: self.places, ticket: None };
-        async move {
-            let place = place.await;
-            // SAFETY: future and output are `Send`.
-            match unsafe { child::spawn(node, label, Placed { future, _place: place }) } {
-                Ok(handle) => handle,
-                Err(_) => panic!("the scope is closed: it takes no more children"),
-            }
-        }
+        // SAFETY: future and output are `Send`.
+        unsafe { self.spawn_labelled(Label::here(), future) }
     }
 
     /// Runs `future` as a child if there is a place for it.
@@ -191,9 +185,35 @@ impl<'scope, 'env> BoundedScope<'scope, 'env> {
         F: Future + Send + 'scope,
         F::Output: Send + 'scope,
     {
-        let Some(place) = self.places.try_take() else { return Err(future) };
         // SAFETY: future and output are `Send`.
-        unsafe { child::spawn(self.scope.node(), Label::here(), Placed { future, _place: place }) }
+        unsafe { self.try_spawn_labelled(Label::here(), future) }
+    }
+
+    /// # Safety
+    /// As for [`child::spawn`].
+    pub(crate) unsafe fn spawn_labelled<F>(&self, label: Label, future: F) -> Spawn<'scope, F>
+    where
+        F: Future + 'scope,
+        F::Output: 'scope,
+    {
+        let take = Take { places: self.places, ticket: None };
+        Spawn { node: self.scope.node(), label, take, future: Some(future) }
+    }
+
+    /// # Safety
+    /// As for [`child::spawn`].
+    pub(crate) unsafe fn try_spawn_labelled<F>(
+        &self,
+        label: Label,
+        future: F,
+    ) -> Result<JoinHandle<'scope, F::Output>, F>
+    where
+        F: Future + 'scope,
+        F::Output: 'scope,
+    {
+        let Some(place) = self.places.try_take() else { return Err(future) };
+        // SAFETY: by contract.
+        unsafe { child::spawn(self.scope.node(), label, Placed { future, _place: place }) }
             .map_err(|placed| placed.future)
     }
 
@@ -215,7 +235,7 @@ impl fmt::Debug for BoundedScope<'_, '_> {
 }
 
 /// Waits for a place.
-struct Take<'scope> {
+pub(crate) struct Take<'scope> {
     places: &'scope Places,
     ticket: Option<u64>,
 }
@@ -234,6 +254,34 @@ impl Drop for Take<'_> {
         if let Some(number) = self.ticket {
             self.places.leave(number);
         }
+    }
+}
+
+/// Waits for a place and spawns then. Made under [`child::spawn`]'s contract for the future.
+pub(crate) struct Spawn<'scope, F> {
+    node: &'scope Node,
+    label: Label,
+    take: Take<'scope>,
+    /// `None` once spawned.
+    future: Option<F>,
+}
+
+// The future is not pinned before it is spawned.
+impl<F> Unpin for Spawn<'_, F> {}
+
+impl<'scope, F> Future for Spawn<'scope, F>
+where
+    F: Future + 'scope,
+    F::Output: 'scope,
+{
+    type Output = JoinHandle<'scope, F::Output>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let place = ready!(Pin::new(&mut self.take).poll(cx));
+        let Some(future) = self.future.take() else { panic!("polled after it was ready") };
+        // SAFETY: made under this contract.
+        let spawned = unsafe { child::spawn(self.node, self.label, Placed { future, _place: place }) };
+        Poll::Ready(spawned.unwrap_or_else(|_| closed()))
     }
 }
 

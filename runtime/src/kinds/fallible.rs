@@ -14,7 +14,7 @@ use crate::task::join::JoinHandle;
 use crate::tree::cause::CauseKind;
 use crate::tree::failure;
 use crate::tree::node::Node;
-use crate::tree::scope::Scope;
+use crate::tree::scope::{Scope, closed};
 use crate::tree::setup::Label;
 
 /// Errors kept beyond the first; more are counted.
@@ -139,7 +139,7 @@ impl<'scope, T: 'scope, E: fmt::Display + 'scope> Kind<'scope> for Fallible<T, E
 /// A fallible scope, as its body gets it. `Copy`: pass it to children that spawn.
 ///
 /// See [`Scope::try_scope`].
-pub struct TryScope<'scope, 'env: 'scope, E> {
+pub struct TryScope<'scope, 'env, E> {
     scope: &'scope Scope<'scope, 'env>,
     errors: &'scope Errors<E>,
 }
@@ -171,7 +171,8 @@ impl<'scope, E: fmt::Display + Send + 'scope> TryScope<'scope, '_, E> {
         F: Future<Output = Result<T, E>> + Send + 'scope,
         T: Send + 'scope,
     {
-        self.spawn_labelled(Label::here(), future)
+        // SAFETY: future and output are `Send`.
+        unsafe { self.spawn_labelled(Label::here(), future) }
     }
 
     /// [`spawn`](Self::spawn), with a name for paths and causes.
@@ -184,22 +185,24 @@ impl<'scope, E: fmt::Display + Send + 'scope> TryScope<'scope, '_, E> {
         F: Future<Output = Result<T, E>> + Send + 'scope,
         T: Send + 'scope,
     {
-        self.spawn_labelled(Label { name: Some(name), ..Label::here() }, future)
+        // SAFETY: future and output are `Send`.
+        unsafe { self.spawn_labelled(Label { name: Some(name), ..Label::here() }, future) }
     }
+}
 
+impl<'scope, E: fmt::Display + 'scope> TryScope<'scope, '_, E> {
+    /// # Safety
+    /// As for [`child::spawn`].
     #[track_caller]
-    fn spawn_labelled<F, T>(&self, label: Label, future: F) -> TryHandle<'scope, T>
+    pub(crate) unsafe fn spawn_labelled<F, T>(&self, label: Label, future: F) -> TryHandle<'scope, T>
     where
-        F: Future<Output = Result<T, E>> + Send + 'scope,
-        T: Send + 'scope,
+        F: Future<Output = Result<T, E>> + 'scope,
+        T: 'scope,
     {
         let node = self.scope.node();
         let reporting = Reporting { future, errors: self.errors, node, label };
-        // SAFETY: future and output are `Send`.
-        match unsafe { child::spawn(node, label, reporting) } {
-            Ok(handle) => TryHandle(handle),
-            Err(_) => panic!("the scope is closed: it takes no more children"),
-        }
+        // SAFETY: by contract.
+        TryHandle(unsafe { child::spawn(node, label, reporting) }.unwrap_or_else(|_| closed()))
     }
 }
 

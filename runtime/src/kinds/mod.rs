@@ -6,7 +6,8 @@
 //! - [`deadline`]: aborted when its time is up
 //! - [`race`]: the first, the first good one, or all of several futures that run in parallel
 //!
-//! None of them needs `unsafe`: they are scopes whose children report.
+//! They are scopes whose children report: what `unsafe` there is passes on the contract of `task::child::spawn`, which is
+//! that a future be `Send` or stay on its thread.
 
 pub(crate) mod bounded;
 pub(crate) mod deadline;

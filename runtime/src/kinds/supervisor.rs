@@ -16,7 +16,7 @@ use crate::task::join::JoinHandle;
 use crate::tree::cause::{Cause, panic_message};
 use crate::tree::failure::guard;
 use crate::tree::node::Node;
-use crate::tree::scope::Scope;
+use crate::tree::scope::{Scope, closed};
 use crate::tree::setup::Label;
 
 /// Why a supervised child gave no value.
@@ -122,7 +122,7 @@ impl<'scope, T: 'scope> Kind<'scope> for Supervisor<T> {
 ///
 /// See [`Scope::supervise`].
 #[derive(Clone, Copy)]
-pub struct SupervisorScope<'scope, 'env: 'scope> {
+pub struct SupervisorScope<'scope, 'env> {
     scope: &'scope Scope<'scope, 'env>,
 }
 
@@ -148,7 +148,8 @@ impl<'scope> SupervisorScope<'scope, '_> {
         F: Future + Send + 'scope,
         F::Output: Send + 'scope,
     {
-        self.spawn_labelled(Label::here(), future)
+        // SAFETY: future and output are `Send`.
+        unsafe { self.spawn_labelled(Label::here(), future) }
     }
 
     /// [`spawn`](Self::spawn), with a name for paths and causes.
@@ -161,21 +162,26 @@ impl<'scope> SupervisorScope<'scope, '_> {
         F: Future + Send + 'scope,
         F::Output: Send + 'scope,
     {
-        self.spawn_labelled(Label { name: Some(name), ..Label::here() }, future)
+        // SAFETY: future and output are `Send`.
+        unsafe { self.spawn_labelled(Label { name: Some(name), ..Label::here() }, future) }
     }
 
+    /// # Safety
+    /// As for [`child::spawn`].
     #[track_caller]
-    fn spawn_labelled<F>(&self, label: Label, future: F) -> SupervisedHandle<'scope, F::Output>
+    pub(crate) unsafe fn spawn_labelled<F>(
+        &self,
+        label: Label,
+        future: F,
+    ) -> SupervisedHandle<'scope, F::Output>
     where
-        F: Future + Send + 'scope,
-        F::Output: Send + 'scope,
+        F: Future + 'scope,
+        F::Output: 'scope,
     {
         let node = self.scope.node();
-        // SAFETY: future and output are `Send`.
-        match unsafe { child::spawn(node, label, Caught { future }) } {
-            Ok(handle) => SupervisedHandle { handle, node },
-            Err(_) => panic!("the scope is closed: it takes no more children"),
-        }
+        // SAFETY: by contract.
+        let handle = unsafe { child::spawn(node, label, Caught { future }) }.unwrap_or_else(|_| closed());
+        SupervisedHandle { handle, node }
     }
 }
 

@@ -253,6 +253,13 @@ impl Scheduler {
         self.visitors.wait_until_none();
     }
 
+    /// Wakes the thread of a local root, which is this scheduler's only worker.
+    pub(crate) fn unpark_local_root(&self) {
+        for mate in &self.workers {
+            mate.parker.unpark(&self.driver);
+        }
+    }
+
     fn is_shut_down(&self) -> bool {
         // Acquire: pairs with Release in `shut_down`.
         self.shutdown.load(Ordering::Acquire)

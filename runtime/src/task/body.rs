@@ -6,8 +6,8 @@
 
 use std::future::Future;
 
-use crate::tree::body::ScopeBody;
 use crate::tree::body::sealed::Token;
+use crate::tree::body::{LocalScopeBody, ScopeBody};
 use crate::tree::node::Node;
 use crate::tree::scope::Scope;
 
@@ -45,6 +45,17 @@ pub(crate) trait Body<Arg, Value> {
 pub(crate) struct SendBody<B>(pub(crate) B);
 
 impl<Arg, Value, B: ScopeBody<Arg, Value>> Body<Arg, Value> for SendBody<B> {
+    type Future = B::Future;
+
+    fn call(self, arg: Arg) -> B::Future {
+        self.0.call(arg, Token)
+    }
+}
+
+/// A body from [`LocalScopeBody`].
+pub(crate) struct LocalBody<B>(pub(crate) B);
+
+impl<Arg, Value, B: LocalScopeBody<Arg, Value>> Body<Arg, Value> for LocalBody<B> {
     type Future = B::Future;
 
     fn call(self, arg: Arg) -> B::Future {

@@ -135,25 +135,25 @@ impl<'scope, 'env> ScopeBuilder<'scope, 'env> {
     /// # Panics
     /// If the outer scope is closed.
     #[track_caller]
-    pub fn deadline<B, T>(
-        mut self,
-        deadline: Instant,
-        body: B,
-    ) -> JoinHandle<'scope, Result<T, DeadlineElapsed>>
+    pub fn deadline<B, T>(self, deadline: Instant, body: B) -> JoinHandle<'scope, Result<T, DeadlineElapsed>>
     where
         B: for<'inner> AsyncFnOnce(&'inner Scope<'inner, 'scope>) -> T
             + for<'inner> ScopeBody<&'inner Scope<'inner, 'scope>, T>
             + 'scope,
         T: Send + 'scope,
     {
-        self.setup.deadline = Some(deadline);
         // SAFETY: the body takes the scope for every `'inner`; body, future and value are `Send`.
-        unsafe { self.open(Timed::new(), SendBody(body), Location::caller()) }
+        unsafe { self.until(deadline).open(Timed::new(), SendBody(body), Location::caller()) }
+    }
+
+    pub(crate) fn until(mut self, deadline: Instant) -> Self {
+        self.setup.deadline = Some(deadline);
+        self
     }
 
     /// # Safety
     /// As for [`scope_task::spawn`].
-    unsafe fn open<K, B>(
+    pub(crate) unsafe fn open<K, B>(
         self,
         kind: K,
         body: B,

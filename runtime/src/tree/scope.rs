@@ -472,7 +472,7 @@ impl std::fmt::Debug for Scope<'_, '_> {
 /// What a spawn on a closed scope does.
 #[track_caller]
 #[cold]
-fn closed() -> ! {
+pub(crate) fn closed() -> ! {
     panic!("the scope is closed: it takes no more children")
 }
 
