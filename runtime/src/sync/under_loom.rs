@@ -1,0 +1,240 @@
+//! loom's primitives, as [`sync`](super) offers them, each able to fail on request ([`fault`](super::fault)).
+//!
+//! Beyond loom's own checks, an atomic's end counts as an access here: a thread that may still touch a word when its
+//! memory is freed is found even if no later access happens to read garbage.
+
+use super::fault::{Plan, plan};
+
+pub(crate) use loom::cell::UnsafeCell;
+pub(crate) use loom::hint::spin_loop;
+pub(crate) use loom::sync::{Arc, MutexGuard};
+pub(crate) use loom::thread;
+
+macro_rules! thread_local_const {
+    (static $name:ident: $ty:ty = $init:expr;) => {
+        loom::thread_local! {
+            static $name: $ty = $init;
+        }
+    };
+}
+pub(crate) use thread_local_const;
+
+pub(crate) mod atomic {
+    use super::{Plan, plan};
+    pub(crate) use std::sync::atomic::Ordering;
+
+    #[track_caller]
+    pub(crate) fn fence(order: Ordering) {
+        match plan("fence", [order]) {
+            Plan::Do([Ordering::Relaxed]) | Plan::Remove | Plan::Split(_) => {}
+            Plan::Do([order]) => loom::sync::atomic::fence(order),
+        }
+    }
+
+    /// loom's atomic `$name` over `$value`, with the read-modify-writes listed.
+    macro_rules! atomic {
+        ($name:ident $(<$param:ident>)?, $value:ty, $zero:expr, { $($rmw:ident: $step:expr),* $(,)? }) => {
+            #[derive(Debug)]
+            pub(crate) struct $name $(<$param>)? (loom::sync::atomic::$name $(<$param>)?);
+
+            #[allow(dead_code)]
+            impl $(<$param>)? $name $(<$param>)? {
+                #[track_caller]
+                pub(crate) fn new(value: $value) -> Self {
+                    Self(loom::sync::atomic::$name::new(value))
+                }
+
+                #[track_caller]
+                pub(crate) fn load(&self, order: Ordering) -> $value {
+                    match plan("load", [order]) {
+                        Plan::Do([order]) | Plan::Split([order]) => self.0.load(order),
+                        Plan::Remove => $zero,
+                    }
+                }
+
+                #[track_caller]
+                pub(crate) fn store(&self, value: $value, order: Ordering) {
+                    match plan("store", [order]) {
+                        Plan::Do([order]) | Plan::Split([order]) => self.0.store(value, order),
+                        Plan::Remove => {}
+                    }
+                }
+
+                #[track_caller]
+                pub(crate) fn swap(&self, value: $value, order: Ordering) -> $value {
+                    match plan("swap", [order]) {
+                        Plan::Do([order]) => self.0.swap(value, order),
+                        Plan::Remove => self.0.load(Ordering::Acquire),
+                        Plan::Split(_) => self.split(|_| value),
+                    }
+                }
+
+                #[track_caller]
+                pub(crate) fn compare_exchange(
+                    &self,
+                    current: $value,
+                    new: $value,
+                    success: Ordering,
+                    failure: Ordering,
+                ) -> Result<$value, $value> {
+                    match plan("compare_exchange", [success, failure]) {
+                        Plan::Do([success, failure]) => {
+                            self.0.compare_exchange(current, new, success, failure)
+                        }
+                        // Says that it succeeded, and changes nothing.
+                        Plan::Remove => Ok(current),
+                        Plan::Split(_) => {
+                            let before = self.0.load(Ordering::Acquire);
+                            if before != current {
+                                return Err(before);
+                            }
+                            self.0.store(new, Ordering::Release);
+                            Ok(before)
+                        }
+                    }
+                }
+
+                #[track_caller]
+                pub(crate) fn compare_exchange_weak(
+                    &self,
+                    current: $value,
+                    new: $value,
+                    success: Ordering,
+                    failure: Ordering,
+                ) -> Result<$value, $value> {
+                    self.compare_exchange(current, new, success, failure)
+                }
+
+                #[track_caller]
+                pub(crate) fn fetch_update(
+                    &self,
+                    set: Ordering,
+                    fetch: Ordering,
+                    f: impl FnMut($value) -> Option<$value>,
+                ) -> Result<$value, $value> {
+                    match plan("fetch_update", [set, fetch]) {
+                        Plan::Do([set, fetch]) => self.0.fetch_update(set, fetch, f),
+                        Plan::Remove => Ok(self.0.load(Ordering::Acquire)),
+                        Plan::Split(_) => {
+                            let mut f = f;
+                            let before = self.0.load(Ordering::Acquire);
+                            let after = f(before).ok_or(before)?;
+                            self.0.store(after, Ordering::Release);
+                            Ok(before)
+                        }
+                    }
+                }
+
+                fn split(&self, step: impl FnOnce($value) -> $value) -> $value {
+                    let before = self.0.load(Ordering::Acquire);
+                    self.0.store(step(before), Ordering::Release);
+                    before
+                }
+
+                $(
+                    #[track_caller]
+                    pub(crate) fn $rmw(&self, value: $value, order: Ordering) -> $value {
+                        match plan(stringify!($rmw), [order]) {
+                            Plan::Do([order]) => self.0.$rmw(value, order),
+                            Plan::Remove => self.0.load(Ordering::Acquire),
+                            Plan::Split(_) => {
+                                let step: fn($value, $value) -> $value = $step;
+                                self.split(|before| step(before, value))
+                            }
+                        }
+                    }
+                )*
+            }
+        };
+    }
+
+    macro_rules! atomic_int {
+        ($name:ident, $value:ty) => {
+            atomic!($name, $value, 0, {
+                fetch_add: |a, b| a.wrapping_add(b),
+                fetch_sub: |a, b| a.wrapping_sub(b),
+                fetch_and: |a, b| a & b,
+                fetch_or: |a, b| a | b,
+                fetch_xor: |a, b| a ^ b,
+                fetch_max: |a, b| a.max(b),
+                fetch_min: |a, b| a.min(b),
+            });
+
+            impl Drop for $name {
+                fn drop(&mut self) {
+                    self.0.with_mut(|_| ());
+                }
+            }
+        };
+    }
+
+    atomic_int!(AtomicU32, u32);
+    atomic_int!(AtomicU64, u64);
+    atomic_int!(AtomicUsize, usize);
+    // Their ends are no accesses: loom's `AtomicBool` cannot say so, and there is a pointer per slot of a ring.
+    atomic!(AtomicBool, bool, false, {
+        fetch_and: |a, b| a & b,
+        fetch_or: |a, b| a | b,
+        fetch_xor: |a, b| a ^ b,
+    });
+    atomic!(AtomicPtr<T>, *mut T, std::ptr::null_mut(), {});
+}
+
+/// loom's lock with `parking_lot`'s signature: no poisoning. A model that panics has failed anyway.
+#[derive(Debug, Default)]
+pub(crate) struct Mutex<T>(loom::sync::Mutex<T>);
+
+impl<T> Mutex<T> {
+    pub(crate) fn new(value: T) -> Self {
+        Self(loom::sync::Mutex::new(value))
+    }
+
+    #[track_caller]
+    pub(crate) fn lock(&self) -> MutexGuard<'_, T> {
+        self.0.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+
+    #[track_caller]
+    pub(crate) fn try_lock(&self) -> Option<MutexGuard<'_, T>> {
+        self.0.try_lock().ok()
+    }
+}
+
+/// loom's condition variable. A removed notification is the classic lost wake-up.
+#[derive(Debug, Default)]
+pub(crate) struct Condvar(loom::sync::Condvar);
+
+impl Condvar {
+    pub(crate) fn new() -> Self {
+        Self(loom::sync::Condvar::new())
+    }
+
+    #[track_caller]
+    pub(crate) fn notify_one(&self) {
+        if let Plan::Do([]) = plan("notify_one", []) {
+            self.0.notify_one();
+        }
+    }
+
+    #[track_caller]
+    pub(crate) fn notify_all(&self) {
+        if let Plan::Do([]) = plan("notify_all", []) {
+            self.0.notify_all();
+        }
+    }
+}
+
+#[track_caller]
+pub(crate) fn wait<'a, T>(condvar: &Condvar, guard: MutexGuard<'a, T>) -> MutexGuard<'a, T> {
+    condvar.0.wait(guard).unwrap_or_else(|poisoned| poisoned.into_inner())
+}
+
+/// Models know no time: waits without a limit.
+#[track_caller]
+pub(crate) fn wait_timeout<'a, T>(
+    condvar: &Condvar,
+    guard: MutexGuard<'a, T>,
+    _: std::time::Duration,
+) -> (MutexGuard<'a, T>, bool) {
+    (wait(condvar, guard), false)
+}
