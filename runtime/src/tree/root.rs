@@ -29,7 +29,7 @@ pub(crate) struct RootSignal {
 }
 
 impl RootSignal {
-    fn new() -> StdArc<Self> {
+    pub(crate) fn new() -> StdArc<Self> {
         StdArc::new(Self { woken: Mutex::new(false), condvar: Condvar::new() })
     }
 
@@ -43,7 +43,7 @@ impl RootSignal {
     }
 
     /// Sleeps until woken since the last call.
-    fn sleep(&self, rest: &RootRest<'_>) {
+    pub(crate) fn sleep(&self, rest: &RootRest<'_>) {
         let mut woken = self.woken.lock();
         if !*woken {
             let _asleep = rest.asleep();
