@@ -50,8 +50,8 @@ impl Token {
         Self(Box::new(Contents { number: UnsafeCell::new(number), _leaks: loom::alloc::Track::new(()) }))
     }
 
-    /// The number. loom takes it for a write: two who have the same token race.
-    pub fn number(&mut self) -> usize {
+    /// Gives the number. loom takes it for a write: two who have the same token race.
+    pub fn touch(&mut self) -> usize {
         self.0.number.with_mut(|number| {
             // SAFETY: `&mut self`.
             unsafe { *number }
@@ -372,7 +372,7 @@ impl Child {
     pub fn end(self) {
         let Self { parent, link } = self;
         drop(link);
-        node::Node::child_ended(parent);
+        node::Node::children_ended(parent, 1);
     }
 }
 

@@ -46,7 +46,7 @@ pub(super) const MODELS: &[Model] = &[
         bug: "a child counts itself out without publishing that it has left the list",
         seed: Seed::Operation {
             file: STATE,
-            anchor: "pub(crate) fn child_ended",
+            anchor: "pub(crate) fn children_ended",
             operation: "fetch_sub",
             fault: Fault::Weaken(0, "Acquire"),
         },
@@ -172,7 +172,9 @@ fn two_failures() {
     let failure = root.take_failure();
     assert!(matches!(failure, Some(1 | 2)), "{failure:?}");
     root.end();
-    failing.map(|child| child.join().unwrap());
+    for thread in failing {
+        thread.join().unwrap();
+    }
     parked.join().unwrap();
 }
 

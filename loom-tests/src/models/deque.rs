@@ -104,30 +104,31 @@ pub(super) const MODELS: &[Model] = &[
     },
 ];
 
-/// Steals at most `count` tokens in at most `tries` tries.
-fn steal(stealer: &Stealer, tries: usize) -> Vec<usize> {
+/// What a thief gets in so many tries.
+fn steal(stealer: &Stealer, tries: usize) -> Vec<Token> {
     let mut got = Vec::new();
     for _ in 0..tries {
         if let Steal::Taken(mut token) = stealer.steal() {
-            got.push(token.number());
+            token.touch();
+            got.push(token);
         }
     }
     got
 }
 
-fn pop(owner: &Owner) -> Option<usize> {
-    owner.pop_newest().map(|mut token| token.number())
+fn pop(owner: &Owner) -> Option<Token> {
+    let mut token = owner.pop_newest()?;
+    token.touch();
+    Some(token)
 }
 
-/// What is left when all thieves are gone.
-fn rest(owner: &Owner) -> Vec<usize> {
-    std::iter::from_fn(|| pop(owner)).collect()
-}
-
-/// Every number from 0 to `count` was taken once.
-fn assert_each_once(mut taken: Vec<usize>, count: usize) {
-    taken.sort_unstable();
-    assert!(taken.iter().copied().eq(0..count), "not each once: {taken:?}");
+/// Takes what is left when all thieves are gone. Every number from 0 to `count` was taken once then.
+fn assert_each_once(mut taken: Vec<Token>, owner: &Owner, count: usize) {
+    taken.extend(std::iter::from_fn(|| pop(owner)));
+    let mut numbers: Vec<_> = taken.iter_mut().map(Token::touch).collect();
+    numbers.sort_unstable();
+    // Before any token is dropped: one that was taken twice would be freed twice.
+    assert!(numbers.iter().copied().eq(0..count), "not each once: {numbers:?}");
 }
 
 fn last_item() {
@@ -137,8 +138,7 @@ fn last_item() {
     let popped = pop(&owner);
     let mut taken = thief.join().unwrap();
     taken.extend(popped);
-    taken.extend(rest(&owner));
-    assert_each_once(taken, 1);
+    assert_each_once(taken, &owner, 1);
 }
 
 fn two_items_two_steals() {
@@ -149,8 +149,7 @@ fn two_items_two_steals() {
     let popped = pop(&owner);
     let mut taken = thief.join().unwrap();
     taken.extend(popped);
-    taken.extend(rest(&owner));
-    assert_each_once(taken, 2);
+    assert_each_once(taken, &owner, 2);
 }
 
 fn growth() {
@@ -160,12 +159,11 @@ fn growth() {
     let thief = thread::spawn(move || steal(&stealer, 2));
     owner.push(Token::new(2));
     let popped = pop(&owner);
-    let stolen = thief.join().unwrap();
-    assert!(stolen.is_sorted(), "thieves take the oldest first: {stolen:?}");
-    let mut taken = stolen;
+    let mut taken = thief.join().unwrap();
+    let numbers: Vec<_> = taken.iter_mut().map(Token::touch).collect();
+    assert!(numbers.is_sorted(), "thieves take the oldest first: {numbers:?}");
     taken.extend(popped);
-    taken.extend(rest(&owner));
-    assert_each_once(taken, 3);
+    assert_each_once(taken, &owner, 3);
 }
 
 fn wrap_around() {
@@ -179,8 +177,7 @@ fn wrap_around() {
     taken.extend(pop(&owner));
     owner.push(Token::new(3));
     taken.extend(thief.join().unwrap());
-    taken.extend(rest(&owner));
-    assert_each_once(taken, 4);
+    assert_each_once(taken, &owner, 4);
 }
 
 fn two_thieves() {
@@ -196,8 +193,7 @@ fn two_thieves() {
     for thief in thieves {
         taken.extend(thief.join().unwrap());
     }
-    taken.extend(rest(&owner));
-    assert_each_once(taken, 2);
+    assert_each_once(taken, &owner, 2);
 }
 
 fn oldest_first() {
@@ -205,8 +201,10 @@ fn oldest_first() {
     let thief = thread::spawn(move || steal(&stealer, 2));
     owner.push(Token::new(0));
     owner.push(Token::new(1));
-    let mut taken: Vec<_> = owner.take_oldest().map(|mut token| token.number()).into_iter().collect();
+    let mut taken: Vec<_> = owner.take_oldest().into_iter().collect();
+    taken.iter_mut().for_each(|token| {
+        token.touch();
+    });
     taken.extend(thief.join().unwrap());
-    taken.extend(rest(&owner));
-    assert_each_once(taken, 2);
+    assert_each_once(taken, &owner, 2);
 }

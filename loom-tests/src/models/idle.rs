@@ -249,7 +249,9 @@ fn two_workers_one_push() {
         })
     });
     shared.push();
-    workers.map(|worker| worker.join().unwrap());
+    for thread in workers {
+        thread.join().unwrap();
+    }
 }
 
 fn parker_hands_over() {

@@ -26,7 +26,7 @@ pub(super) const MODELS: &[Model] = &[
         bug: "a child counts itself out without publishing what it did to borrowed memory",
         seed: Seed::Operation {
             file: FILE,
-            anchor: "pub(crate) fn child_ended",
+            anchor: "pub(crate) fn children_ended",
             operation: "fetch_sub",
             fault: Fault::Weaken(0, "Acquire"),
         },
@@ -41,7 +41,7 @@ pub(super) const MODELS: &[Model] = &[
         bug: "counting out is a read and a write",
         seed: Seed::Operation {
             file: FILE,
-            anchor: "pub(crate) fn child_ended",
+            anchor: "pub(crate) fn children_ended",
             operation: "fetch_sub",
             fault: Fault::Split,
         },
@@ -86,7 +86,7 @@ pub(super) const MODELS: &[Model] = &[
         bug: "counting in is a read and a write",
         seed: Seed::Operation {
             file: FILE,
-            anchor: "pub(crate) fn child_added",
+            anchor: "pub(crate) fn children_added",
             operation: "fetch_add",
             fault: Fault::Split,
         },
@@ -126,7 +126,9 @@ fn two_last_children() {
     let borrowed = Borrowed::default();
     let children = [(); 2].map(|()| ending(root.child(), &borrowed));
     drain(root, &borrowed);
-    children.map(|child| child.join().unwrap());
+    for thread in children {
+        thread.join().unwrap();
+    }
 }
 
 fn waits_again() {

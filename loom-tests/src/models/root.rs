@@ -77,5 +77,7 @@ fn two_wakers() {
         signal.sleep();
     }
     drop(signal);
-    others.map(|other| other.join().unwrap());
+    for thread in others {
+        thread.join().unwrap();
+    }
 }

@@ -18,7 +18,7 @@ const STATE: &str = "tree/state.rs";
 /// A child counts itself out without publishing what it did.
 const SILENT_END: Seed = Seed::Operation {
     file: STATE,
-    anchor: "pub(crate) fn child_ended",
+    anchor: "pub(crate) fn children_ended",
     operation: "fetch_sub",
     fault: Fault::Weaken(0, "Acquire"),
 };
@@ -59,7 +59,7 @@ pub(super) const MODELS: &[Model] = &[
         bug: "counting out is a read and a write",
         seed: Seed::Operation {
             file: STATE,
-            anchor: "pub(crate) fn child_added",
+            anchor: "pub(crate) fn children_added",
             operation: "fetch_add",
             fault: Fault::Remove,
         },

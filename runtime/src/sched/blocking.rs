@@ -105,7 +105,6 @@ impl BlockingPool {
             if let Some(runnable) = state.queue.pop_front() {
                 drop(state);
                 cell::run(runnable);
-                sched.rested();
                 state = self.state.lock();
                 continue;
             }
@@ -113,6 +112,8 @@ impl BlockingPool {
                 break;
             }
             state.idle += 1;
+            // Not before it counts as idle, and under the lock that `is_idle` takes.
+            sched.rested();
             let timed_out;
             (state, timed_out) = crate::sync::wait_timeout(&self.work, state, KEEP_ALIVE);
             state.idle -= 1;

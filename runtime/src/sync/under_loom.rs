@@ -3,12 +3,13 @@
 //! Beyond loom's own checks, an atomic's end counts as an access here: a thread that may still touch a word when its
 //! memory is freed is found even if no later access happens to read garbage.
 
+use std::sync::atomic::Ordering;
+
 use super::fault::{Plan, plan};
 
 pub(crate) use loom::cell::UnsafeCell;
 pub(crate) use loom::hint::spin_loop;
 pub(crate) use loom::sync::{Arc, MutexGuard};
-pub(crate) use loom::thread;
 
 macro_rules! thread_local_const {
     (static $name:ident: $ty:ty = $init:expr;) => {
@@ -194,9 +195,119 @@ impl<T> Mutex<T> {
         self.0.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
     }
 
+}
+
+/// A lock that is only ever tried.
+///
+/// Not loom's own `try_lock`: a thread that is about to try while another locks is blocked there as if it were about
+/// to wait, which gives deadlocks that do not exist (loom 0.7.3, `rt/mutex.rs`, `post_acquire`).
+#[derive(Debug)]
+pub(crate) struct TryLock<T> {
+    taken: loom::sync::atomic::AtomicBool,
+    /// Locked only by whoever has set `taken`.
+    value: Mutex<T>,
+}
+
+/// See [`TryLock`].
+#[derive(Debug)]
+pub(crate) struct TryLockGuard<'a, T> {
+    lock: &'a TryLock<T>,
+    /// `None` only while it is dropped.
+    value: Option<MutexGuard<'a, T>>,
+}
+
+impl<T> TryLock<T> {
+    pub(crate) fn new(value: T) -> Self {
+        Self { taken: loom::sync::atomic::AtomicBool::new(false), value: Mutex::new(value) }
+    }
+
     #[track_caller]
-    pub(crate) fn try_lock(&self) -> Option<MutexGuard<'_, T>> {
-        self.0.try_lock().ok()
+    pub(crate) fn try_lock(&self) -> Option<TryLockGuard<'_, T>> {
+        let taken = self.taken.compare_exchange(false, true, Ordering::Acquire, Ordering::Relaxed);
+        taken.ok().map(|_| TryLockGuard { lock: self, value: Some(self.value.lock()) })
+    }
+}
+
+impl<T> std::ops::Deref for TryLockGuard<'_, T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        match &self.value {
+            Some(value) => value,
+            None => unreachable!("taken by its drop only"),
+        }
+    }
+}
+
+impl<T> std::ops::DerefMut for TryLockGuard<'_, T> {
+    fn deref_mut(&mut self) -> &mut T {
+        match &mut self.value {
+            Some(value) => value,
+            None => unreachable!("taken by its drop only"),
+        }
+    }
+}
+
+impl<T> Drop for TryLockGuard<'_, T> {
+    fn drop(&mut self) {
+        self.value = None;
+        self.lock.taken.store(false, Ordering::Release);
+    }
+}
+
+/// loom's threads, but for `park` and `unpark`.
+///
+/// In loom one token serves a thread's `park` and its waits for locks and condition variables, so that an `unpark`
+/// that comes early ends such a wait, and the next notification goes to a thread that waits no more: wake-ups are
+/// lost that `std` would not lose (loom 0.7.3, `rt/condvar.rs`). Here the token is a flag of its own.
+pub(crate) mod thread {
+    use super::{Arc, Condvar, Mutex, Plan, plan, wait};
+
+    pub(crate) use loom::thread::{Builder, JoinHandle, ThreadId, spawn, yield_now};
+
+    #[derive(Debug, Default)]
+    struct Token {
+        given: Mutex<bool>,
+        changed: Condvar,
+    }
+
+    loom::thread_local! {
+        static TOKEN: Arc<Token> = Arc::default();
+    }
+
+    #[derive(Clone, Debug)]
+    pub(crate) struct Thread {
+        id: ThreadId,
+        token: Arc<Token>,
+    }
+
+    impl Thread {
+        pub(crate) fn id(&self) -> ThreadId {
+            self.id
+        }
+
+        #[track_caller]
+        pub(crate) fn unpark(&self) {
+            if let Plan::Do([]) = plan("unpark", []) {
+                *self.token.given.lock() = true;
+                self.token.changed.notify_one();
+            }
+        }
+    }
+
+    pub(crate) fn current() -> Thread {
+        Thread { id: loom::thread::current().id(), token: TOKEN.with(Clone::clone) }
+    }
+
+    #[track_caller]
+    pub(crate) fn park() {
+        TOKEN.with(|token| {
+            let mut given = token.given.lock();
+            while !*given {
+                given = wait(&token.changed, given);
+            }
+            *given = false;
+        });
     }
 }
 
