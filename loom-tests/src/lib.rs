@@ -3,6 +3,7 @@
 //! `README.md` beside this package says how to run them and how to read what they say.
 //!
 //! - [`models`]: one file per protocol (under `cfg(loom)` only)
+//! - [`mutant`]: the orderings, each weaker than it is written
 //! - [`seed`]: a bug seeded at one operation of the runtime, found by its source text
 //! - [`source`]: the runtime's sources, as text
 //! - [`child`]: one model in a process of its own
@@ -12,5 +13,6 @@
 pub mod child;
 #[cfg(loom)]
 pub mod models;
+pub mod mutant;
 pub mod seed;
 pub mod source;

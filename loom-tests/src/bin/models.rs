@@ -105,7 +105,8 @@ usage: models [--full | --bound <n>] [--no-seeds | --seeds-only] [--verbose] [<n
 
     fn list() -> ExitCode {
         for model in models::all() {
-            println!("{}", model.name);
+            let quick = model.quick.map_or("-".to_owned(), |bound| bound.to_string());
+            println!("{}\t{}\t{quick}\t{}", model.name, model.threads, model.full);
         }
         ExitCode::SUCCESS
     }
@@ -129,6 +130,8 @@ usage: models [--full | --bound <n>] [--no-seeds | --seeds-only] [--verbose] [<n
             .flat_map(|row| [(row, false), (row, true)])
             .filter(|&(_, seeded)| if seeded { options.seeded } else { options.shipped })
             .collect();
+        // Before anything runs: a seed whose source text has changed.
+        rows.iter().try_for_each(|row| row.lock().expect("no job panics").model.seed.environment().map(drop))?;
         let next = AtomicUsize::new(0);
         let program = std::env::current_exe()?;
         let work = || -> io::Result<()> {

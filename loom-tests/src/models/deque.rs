@@ -22,7 +22,7 @@ pub(super) const MODELS: &[Model] = &[
         bug: "the owner's swap for the last item is a read and a write",
         seed: Seed::Operation {
             file: FILE,
-            anchor: "shared.top.0.compare_exchange(",
+            anchor: "if left == 0 {",
             operation: "compare_exchange",
             fault: Fault::Split,
         },
@@ -82,7 +82,7 @@ pub(super) const MODELS: &[Model] = &[
         bug: "a thief's swap is a read and a write",
         seed: Seed::Operation {
             file: FILE,
-            anchor: "self.top.0.compare_exchange(",
+            anchor: "match self.top.0.compare_exchange(",
             operation: "compare_exchange",
             fault: Fault::Split,
         },
