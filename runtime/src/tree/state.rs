@@ -161,8 +161,8 @@ impl NodeState {
     /// Marks the node cancelled; `true` for the first to do so.
     pub(crate) fn cancel(&self) -> bool {
         // Release: pairs with Acquire in `is_cancelled`: whoever sees the mark sees the failure that caused
-        // it. Acquire: a second canceller sees the first one's writes.
-        self.0.fetch_or(CANCELLED, Ordering::AcqRel) & CANCELLED == 0
+        // it. A second canceller does nothing more, so it need not see anything.
+        self.0.fetch_or(CANCELLED, Ordering::Release) & CANCELLED == 0
     }
 
     /// Whether the node is cancelled.
