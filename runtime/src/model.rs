@@ -9,6 +9,7 @@ use std::pin::{Pin, pin};
 use std::ptr::NonNull;
 use std::sync::Arc as StdArc;
 use std::task::{Context, Poll, Waker};
+use std::time::Duration;
 
 use crate::driver::ClockKind;
 use crate::sched::worker::{self, Worker};
@@ -153,6 +154,35 @@ impl Driver {
     #[allow(clippy::new_without_default)]
     pub fn new() -> Self {
         Self(crate::driver::Driver::new(ClockKind::System).expect("no system resource is needed under loom"))
+    }
+}
+
+impl Driver {
+    /// With a virtual clock, which stands still unless it is moved.
+    pub fn with_virtual_clock() -> Self {
+        Self(crate::driver::Driver::new(ClockKind::Virtual).expect("no system resource is needed under loom"))
+    }
+
+    /// Lets `waker` be woken once the clock is `after` further.
+    pub fn arm(&self, after: Duration, waker: &Waker) {
+        let deadline = self.0.clock().now() + after;
+        let _ = self.0.arm(deadline, waker);
+    }
+
+    /// Moves the clock.
+    pub fn advance(&self, duration: Duration) {
+        assert!(self.0.advance(duration), "the clock is virtual");
+    }
+
+    pub fn interrupt(&self) {
+        self.0.interrupt();
+    }
+
+    /// Takes a turn that blocks, unless somebody else has it; `quiescent`: the clock may jump.
+    pub fn turn(&self, quiescent: bool) -> bool {
+        let Some(mut turn) = self.0.try_turn() else { return false };
+        turn.run(if quiescent { crate::driver::Wait::Quiescent } else { crate::driver::Wait::Blocking });
+        true
     }
 }
 

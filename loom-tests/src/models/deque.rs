@@ -73,6 +73,21 @@ pub(super) const MODELS: &[Model] = &[
         },
     },
     Model {
+        name: "deque::steal_behind_pop",
+        checks: "a thief learns of an item from the bottom that a pop has lowered",
+        threads: 2,
+        quick: Some(3),
+        full: 5,
+        body: steal_behind_pop,
+        bug: "a pop announces itself without the slots below",
+        seed: Seed::Operation {
+            file: FILE,
+            anchor: "shared.bottom.0.store(newest",
+            operation: "store",
+            fault: Fault::Weaken(0, "Relaxed"),
+        },
+    },
+    Model {
         name: "deque::two_thieves",
         checks: "two thieves are after the oldest item while the owner pops the newest",
         threads: 3,
@@ -146,6 +161,17 @@ fn two_items_two_steals() {
     owner.push(Token::new(0));
     owner.push(Token::new(1));
     let thief = thread::spawn(move || steal(&stealer, 2));
+    let popped = pop(&owner);
+    let mut taken = thief.join().unwrap();
+    taken.extend(popped);
+    assert_each_once(taken, &owner, 2);
+}
+
+fn steal_behind_pop() {
+    let (owner, stealer) = lane(2);
+    let thief = thread::spawn(move || steal(&stealer, 1));
+    owner.push(Token::new(0));
+    owner.push(Token::new(1));
     let popped = pop(&owner);
     let mut taken = thief.join().unwrap();
     taken.extend(popped);

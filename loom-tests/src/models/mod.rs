@@ -12,6 +12,7 @@ use crate::seed::Seed;
 
 mod cancel;
 mod deque;
+mod driver;
 mod idle;
 mod node;
 mod root;
@@ -45,6 +46,7 @@ pub fn all() -> impl Iterator<Item = &'static Model> {
     [
         deque::MODELS,
         idle::MODELS,
+        driver::MODELS,
         visitors::MODELS,
         root::MODELS,
         node::MODELS,
