@@ -434,6 +434,16 @@ impl Drop for Borrowed {
     }
 }
 
+/// Runs `f` on a thread of its own while the calling one waits: what `std::thread::scope` is for one thread, which loom
+/// has not.
+pub fn on_another_thread(f: impl FnOnce() + Send) {
+    let f: Box<dyn FnOnce() + Send + '_> = Box::new(f);
+    // SAFETY: only the lifetime changes. The thread is joined before this function returns, and a panic, in this thread
+    // or that one, ends the process (see `loom_tests::models::explore`).
+    let f: Box<dyn FnOnce() + Send + 'static> = unsafe { std::mem::transmute(f) };
+    let _ = thread::spawn(f).join();
+}
+
 /// A waiting thread's flag alone.
 pub struct Signal(StdArc<RootSignal>, Arc<Scheduler>);
 

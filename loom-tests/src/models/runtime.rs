@@ -3,12 +3,13 @@
 use std::future::{pending, poll_fn};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::task::{Poll, Waker};
+use std::time::Duration;
 
 use loom::sync::atomic::{AtomicBool, Ordering};
 use loom::sync::{Arc, Mutex};
 use loom::thread;
-use treescope::Runtime;
-use treescope::model::Borrowed;
+use treescope::model::{Borrowed, Signal, on_another_thread};
+use treescope::{Runtime, time};
 
 use super::Model;
 use crate::seed::{Fault, Seed};
@@ -121,6 +122,96 @@ pub(super) const MODELS: &[Model] = &[
             file: "sched/blocking.rs",
             anchor: "pub(crate) fn shut_down",
             operation: "notify_all",
+            fault: Fault::Remove,
+        },
+    },
+    Model {
+        name: "runtime::two_children_of_two_scopes",
+        checks: "a worker counts children of different scopes out late, and none too late",
+        threads: 2,
+        quick: Some(1),
+        full: 2,
+        body: two_children_of_two_scopes,
+        bug: "counting out is a read and a write",
+        seed: Seed::Operation {
+            file: STATE,
+            anchor: "pub(crate) fn children_ended",
+            operation: "fetch_sub",
+            fault: Fault::Split,
+        },
+    },
+    Model {
+        name: "runtime::timer_against_abort",
+        checks: "a sleeping child is aborted, with a clock that jumps as soon as all are idle",
+        threads: 2,
+        quick: Some(1),
+        full: 2,
+        body: timer_against_abort,
+        bug: "a ring does not reach the driver's bell",
+        seed: Seed::Operation {
+            file: "driver/bell.rs",
+            anchor: "pub(super) fn ring(",
+            operation: "swap",
+            fault: Fault::Remove,
+        },
+    },
+    Model {
+        name: "runtime::clock_jumps_when_all_is_quiet",
+        checks: "a virtual clock does not jump while a task is still to be run",
+        threads: 2,
+        quick: Some(1),
+        full: 2,
+        body: clock_jumps_when_all_is_quiet,
+        bug: "a root that falls asleep does not say so",
+        seed: Seed::Operation {
+            file: "sched/mod.rs",
+            anchor: "pub(crate) fn falls_asleep",
+            operation: "fetch_sub",
+            fault: Fault::Remove,
+        },
+    },
+    Model {
+        name: "runtime::handle_awaited_elsewhere",
+        checks: "a handle is polled by a foreign thread while its child completes",
+        threads: 3,
+        quick: Some(1),
+        full: 2,
+        body: handle_awaited_elsewhere,
+        bug: "the sleeping root is not notified",
+        seed: Seed::Operation {
+            file: "tree/root.rs",
+            anchor: "pub(crate) fn wake_by_ref",
+            operation: "notify_one",
+            fault: Fault::Remove,
+        },
+    },
+    Model {
+        name: "runtime::late_wake",
+        checks: "a waker is used by a thread after its task, and perhaps the runtime, have ended",
+        threads: 3,
+        quick: Some(1),
+        full: 2,
+        body: late_wake,
+        bug: "the sleeping root is not notified",
+        seed: Seed::Operation {
+            file: "tree/root.rs",
+            anchor: "pub(crate) fn wake_by_ref",
+            operation: "notify_one",
+            fault: Fault::Remove,
+        },
+    },
+    Model {
+        name: "runtime::spawn_from_outside",
+        checks: "a foreign thread spawns into a scope whose body waits for it",
+        threads: 3,
+        quick: Some(1),
+        full: 2,
+        body: spawn_from_outside,
+        bug: "counting in is a read and a write",
+        seed: Seed::Operation {
+            file: STATE,
+            anchor: "pub(crate) fn children_added",
+            operation: "fetch_add",
             fault: Fault::Remove,
         },
     },
@@ -253,6 +344,108 @@ fn two_workers() {
             let capture = LastUse(&borrowed);
             let _ = scope.spawn(async move { drop(capture) });
         }
+    });
+    drop(borrowed);
+}
+
+fn two_children_of_two_scopes() {
+    let runtime = runtime(1);
+    let borrowed = Borrowed::new();
+    runtime.block_on(async |scope| {
+        let outer = LastUse(&borrowed);
+        let _ = scope.scope(async |inner| {
+            let value = &*inner.alloc(Borrowed::new());
+            for _ in 0..2 {
+                let last = LastUse(value);
+                let _ = inner.spawn(async move { drop(last) });
+            }
+        });
+        let _ = scope.spawn(async move { drop(outer) });
+    });
+    drop(borrowed);
+}
+
+fn with_virtual_clock() -> Runtime {
+    let builder = Runtime::builder().worker_threads(1).virtual_clock();
+    builder.build().expect("no system resource is needed under loom")
+}
+
+const TICK: Duration = Duration::from_millis(1);
+
+fn timer_against_abort() {
+    let runtime = with_virtual_clock();
+    let borrowed = Borrowed::new();
+    runtime.block_on(async |scope| {
+        let last = LastUse(&borrowed);
+        let _ = scope.spawn(async move {
+            time::sleep(TICK).await;
+            drop(last);
+        });
+        scope.abort();
+    });
+    drop(borrowed);
+}
+
+fn clock_jumps_when_all_is_quiet() {
+    let runtime = with_virtual_clock();
+    runtime.block_on(async |scope| {
+        let start = time::now();
+        let _ = scope.spawn(async move {
+            time::sleep(TICK).await;
+            assert_eq!(time::now(), start + TICK);
+        });
+        let _ = scope.spawn(async move {
+            assert_eq!(time::now(), start, "the clock jumped although this could run");
+        });
+    });
+}
+
+fn handle_awaited_elsewhere() {
+    let runtime = runtime(1);
+    runtime.block_on(async |scope| {
+        let handle = scope.spawn(async { Borrowed::new() });
+        on_another_thread(move || drop(Signal::new().block_on(handle)));
+    });
+}
+
+fn late_wake() {
+    let waker = Arc::new(Mutex::new(None::<Waker>));
+    let foreign = thread::spawn({
+        let waker = waker.clone();
+        move || {
+            let waker = waker.lock().unwrap().take();
+            if let Some(waker) = waker {
+                waker.wake();
+            }
+        }
+    });
+    let runtime = runtime(1);
+    let given = waker.clone();
+    runtime.block_on(async |scope| {
+        scope
+            .spawn(async move {
+                let mut first = true;
+                poll_fn(|cx| {
+                    *given.lock().unwrap() = Some(cx.waker().clone());
+                    if std::mem::take(&mut first) { cx.waker().wake_by_ref() } else { return Poll::Ready(()) }
+                    Poll::Pending
+                })
+                .await;
+            })
+            .await;
+    });
+    drop(runtime);
+    foreign.join().unwrap();
+}
+
+fn spawn_from_outside() {
+    let runtime = runtime(1);
+    let borrowed = Borrowed::new();
+    runtime.block_on(async |scope| {
+        on_another_thread(|| {
+            let last = LastUse(&borrowed);
+            let _ = scope.spawn(async move { drop(last) });
+        });
     });
     drop(borrowed);
 }
