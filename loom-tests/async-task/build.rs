@@ -39,12 +39,7 @@ const SWAPS: &[Swap] = &[
         to: "use loom::cell::UnsafeCell;",
         times: 1,
     },
-    Swap {
-        file: "raw.rs",
-        from: "use core::cell::UnsafeCell;",
-        to: "use loom::cell::UnsafeCell;",
-        times: 1,
-    },
+    Swap { file: "raw.rs", from: "use core::cell::UnsafeCell;", to: "use loom::cell::UnsafeCell;", times: 1 },
     Swap {
         file: "header.rs",
         from: "(*self.awaiter.get()).take()",
@@ -75,7 +70,8 @@ const SWAPS: &[Swap] = &[
 ];
 
 /// What loom must see: none of these may be left when the swaps are done.
-const GONE: &[&str] = &["core::sync::atomic::Atomic", "core::cell::UnsafeCell", "alloc::alloc::alloc(", ".awaiter.get()"];
+const GONE: &[&str] =
+    &["core::sync::atomic::Atomic", "core::cell::UnsafeCell", "alloc::alloc::alloc(", ".awaiter.get()"];
 /// The same, but for the word's loom variants.
 const LOOM_ALLOC: &str = "loom::alloc::alloc(";
 

@@ -97,11 +97,9 @@ pub fn all(sites: &[Site], only: &str) -> io::Result<Mutants> {
             }
         }
         let untied = orderings.iter().filter(|(offset, name)| !tied.contains(offset) && **name != "Relaxed");
-        mutants.unreached.extend(
-            untied.map(|(&offset, &name)| {
-                (file.clone(), source::line_and_column(&text, offset).0, name.to_owned())
-            }),
-        );
+        mutants.unreached.extend(untied.map(|(&offset, &name)| {
+            (file.clone(), source::line_and_column(&text, offset).0, name.to_owned())
+        }));
     }
     Ok(mutants)
 }
@@ -115,7 +113,9 @@ fn weakenings(operation: &str, argument: usize, ordering: &str) -> Vec<(String, 
         ("store", _, "SeqCst") => &["Release", "Relaxed"],
         (_, 0, "SeqCst") if read_modify_write => &["AcqRel", "Acquire", "Release"],
         (_, 0, "AcqRel") if read_modify_write => &["Acquire", "Release"],
-        ("load" | "store", _, "Acquire" | "Release") | (_, _, "Acquire" | "Release") if operation != "fence" => {
+        ("load" | "store", _, "Acquire" | "Release") | (_, _, "Acquire" | "Release")
+            if operation != "fence" =>
+        {
             &["Relaxed"]
         }
         _ => &[],

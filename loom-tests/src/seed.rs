@@ -60,7 +60,8 @@ impl Seed {
 
 fn find(file: &str, anchor: &str, operation: &str) -> io::Result<(usize, usize)> {
     let text = source::shipped(file)?;
-    let error = |what: &str| io::Error::other(format!("runtime/src/{file}: `{anchor}` {what}; move the seed"));
+    let error =
+        |what: &str| io::Error::other(format!("runtime/src/{file}: `{anchor}` {what}; move the seed"));
     let mut places = text.match_indices(anchor);
     let (start, _) = places.next().ok_or_else(|| error("is not there"))?;
     if places.next().is_some() {

@@ -98,7 +98,8 @@ pub fn orderings(text: &str) -> Vec<(usize, &str)> {
 mod tests {
     use super::*;
 
-    const TEXT: &str = "fn f() {\n    // Ordering::Relaxed\n    x.swap(g(1), Ordering::AcqRel);\n    a(Ordering::Less)\n}\n";
+    const TEXT: &str =
+        "fn f() {\n    // Ordering::Relaxed\n    x.swap(g(1), Ordering::AcqRel);\n    a(Ordering::Less)\n}\n";
 
     #[test]
     fn orderings_in_comments_and_of_comparisons_are_left_out() {

@@ -114,13 +114,15 @@ usage: models [--full | --bound <n>] [--no-seeds | --seeds-only] [--verbose] [<n
     /// Runs what `options` select, as many at a time as there are processors.
     fn all(options: &Options) -> io::Result<Vec<Row>> {
         let chosen = models::all().filter(|model| {
-            options.filters.is_empty() || options.filters.iter().any(|filter| model.name.contains(filter.as_str()))
+            options.filters.is_empty()
+                || options.filters.iter().any(|filter| model.name.contains(filter.as_str()))
         });
         let rows: Vec<_> = chosen
             .filter_map(|model| {
                 let set = if options.full { Some(model.full) } else { model.quick };
                 // A model that was asked for by its full name is run whatever the set.
-                let named = || options.filters.iter().any(|filter| filter == model.name).then_some(model.full);
+                let named =
+                    || options.filters.iter().any(|filter| filter == model.name).then_some(model.full);
                 let bound = options.bound.or(set).or_else(named)?;
                 Some(Mutex::new(Row { model, bound, shipped: None, seeded: None }))
             })
@@ -131,7 +133,8 @@ usage: models [--full | --bound <n>] [--no-seeds | --seeds-only] [--verbose] [<n
             .filter(|&(_, seeded)| if seeded { options.seeded } else { options.shipped })
             .collect();
         // Before anything runs: a seed whose source text has changed.
-        rows.iter().try_for_each(|row| row.lock().expect("no job panics").model.seed.environment().map(drop))?;
+        rows.iter()
+            .try_for_each(|row| row.lock().expect("no job panics").model.seed.environment().map(drop))?;
         let next = AtomicUsize::new(0);
         let program = std::env::current_exe()?;
         let work = || -> io::Result<()> {
@@ -192,11 +195,18 @@ usage: models [--full | --bound <n>] [--no-seeds | --seeds-only] [--verbose] [<n
             explored += executions;
             time += shipped.iter().chain(seeded).map(|ended| ended.time).sum();
             println!(
-                "{:<38} {:>7} {bound:>5} {executions:>10} {seconds:>8.1}  {result:<9} {caught} {}",
-                model.name, model.threads, model.bug
+                "{:<38} {:>7} {:>5} {executions:>10} {seconds:>8.1}  {result:<9} {caught} {}",
+                model.name,
+                model.threads,
+                if *bound == models::ALL { "all".to_owned() } else { bound.to_string() },
+                model.bug
             );
         }
-        println!("{} models, {explored} executions, {:.0} s of processor time", rows.len(), time.as_secs_f64());
+        println!(
+            "{} models, {explored} executions, {:.0} s of processor time",
+            rows.len(),
+            time.as_secs_f64()
+        );
         if rows.is_empty() {
             println!("error: no model ran");
             good = false;

@@ -5,7 +5,7 @@ use loom::sync::atomic::{AtomicUsize, Ordering};
 use loom::thread::{self, JoinHandle};
 use treescope::model::{Child, Root, Signal};
 
-use super::{Model, bug};
+use super::{ALL, Model, bug};
 use crate::seed::{Fault, Seed};
 
 const STATE: &str = "tree/state.rs";
@@ -15,8 +15,8 @@ pub(super) const MODELS: &[Model] = &[
         name: "cancel::against_park",
         checks: "a child that parks while its scope is cancelled is woken, or sees it",
         threads: 2,
-        quick: Some(3),
-        full: 4,
+        quick: Some(ALL),
+        full: ALL,
         body: against_park,
         bug: "a cancel wakes who is parked, and leaves no mark for who is about to",
         seed: Seed::Operation {
@@ -30,8 +30,8 @@ pub(super) const MODELS: &[Model] = &[
         name: "cancel::look_then_park",
         checks: "a child's look at the mark is inside the lock that a cancel takes after it has set the mark",
         threads: 2,
-        quick: Some(3),
-        full: 4,
+        quick: Some(ALL),
+        full: ALL,
         body: against_park,
         bug: "a child that was told to end parks all the same",
         seed: Seed::Caller("parks all the same"),
@@ -40,8 +40,8 @@ pub(super) const MODELS: &[Model] = &[
         name: "cancel::against_end",
         checks: "a parked child ends by itself while a cancel takes it off the list",
         threads: 2,
-        quick: Some(3),
-        full: 4,
+        quick: Some(ALL),
+        full: ALL,
         body: against_end,
         bug: "a child counts itself out without publishing that it has left the list",
         seed: Seed::Operation {
@@ -55,8 +55,8 @@ pub(super) const MODELS: &[Model] = &[
         name: "cancel::against_wait",
         checks: "the last child cancels its scope while the parent begins to wait",
         threads: 2,
-        quick: Some(3),
-        full: 4,
+        quick: Some(ALL),
+        full: ALL,
         body: against_wait,
         bug: "setting the mark is a read and a write",
         seed: Seed::Operation {
@@ -70,8 +70,8 @@ pub(super) const MODELS: &[Model] = &[
         name: "cancel::two_failures",
         checks: "two children fail at once: one failure is kept, a parked sibling is woken",
         threads: 4,
-        quick: Some(1),
-        full: 2,
+        quick: Some(2),
+        full: 3,
         body: two_failures,
         bug: "a failure does not mark the scope",
         seed: Seed::Operation {
@@ -85,8 +85,8 @@ pub(super) const MODELS: &[Model] = &[
         name: "cancel::mark_publishes",
         checks: "whoever sees the mark sees what was done before it was set",
         threads: 2,
-        quick: Some(3),
-        full: 5,
+        quick: Some(ALL),
+        full: ALL,
         body: mark_publishes,
         bug: "whoever sees the mark sees nothing else",
         seed: Seed::Operation {

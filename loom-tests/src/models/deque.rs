@@ -6,7 +6,7 @@
 use loom::thread;
 use treescope::model::{Owner, Steal, Stealer, Token, lane};
 
-use super::Model;
+use super::{ALL, Model};
 use crate::seed::{Fault, Seed};
 
 const FILE: &str = "sched/deque.rs";
@@ -16,8 +16,8 @@ pub(super) const MODELS: &[Model] = &[
         name: "deque::last_item",
         checks: "owner and thief are after the last item: one gets it",
         threads: 2,
-        quick: Some(3),
-        full: 5,
+        quick: Some(ALL),
+        full: ALL,
         body: last_item,
         bug: "the owner's swap for the last item is a read and a write",
         seed: Seed::Operation {
@@ -31,8 +31,8 @@ pub(super) const MODELS: &[Model] = &[
         name: "deque::two_items_two_steals",
         checks: "owner pops while a thief empties the lane from the other end",
         threads: 2,
-        quick: Some(3),
-        full: 5,
+        quick: Some(ALL),
+        full: ALL,
         body: two_items_two_steals,
         bug: "no fence between the owner's announcement and its look at the top",
         seed: Seed::Operation {
@@ -46,8 +46,8 @@ pub(super) const MODELS: &[Model] = &[
         name: "deque::growth",
         checks: "the ring is replaced under a thief's hands",
         threads: 2,
-        quick: Some(3),
-        full: 4,
+        quick: Some(ALL),
+        full: ALL,
         body: growth,
         bug: "the new ring is published without its contents",
         seed: Seed::Operation {
@@ -61,8 +61,8 @@ pub(super) const MODELS: &[Model] = &[
         name: "deque::wrap_around",
         checks: "a slot is used again after a thief has emptied it",
         threads: 2,
-        quick: Some(3),
-        full: 4,
+        quick: Some(ALL),
+        full: ALL,
         body: wrap_around,
         bug: "a push is published without the item's contents",
         seed: Seed::Operation {
@@ -76,8 +76,8 @@ pub(super) const MODELS: &[Model] = &[
         name: "deque::steal_behind_pop",
         checks: "a thief learns of an item from the bottom that a pop has lowered",
         threads: 2,
-        quick: Some(3),
-        full: 5,
+        quick: Some(ALL),
+        full: ALL,
         body: steal_behind_pop,
         bug: "a pop announces itself without the slots below",
         seed: Seed::Operation {
@@ -91,8 +91,8 @@ pub(super) const MODELS: &[Model] = &[
         name: "deque::two_thieves",
         checks: "two thieves are after the oldest item while the owner pops the newest",
         threads: 3,
-        quick: Some(2),
-        full: 3,
+        quick: Some(ALL),
+        full: ALL,
         body: two_thieves,
         bug: "a thief's swap is a read and a write",
         seed: Seed::Operation {
@@ -106,8 +106,8 @@ pub(super) const MODELS: &[Model] = &[
         name: "deque::oldest_first",
         checks: "the owner takes the oldest too, as from the woken lane",
         threads: 2,
-        quick: Some(3),
-        full: 4,
+        quick: Some(ALL),
+        full: ALL,
         body: oldest_first,
         bug: "whoever steals does not see the slot that the bottom promises",
         seed: Seed::Operation {

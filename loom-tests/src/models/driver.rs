@@ -10,7 +10,7 @@ use loom::sync::atomic::{AtomicBool, Ordering};
 use loom::thread;
 use treescope::model::Driver;
 
-use super::Model;
+use super::{ALL, Model};
 use crate::seed::{Fault, Seed};
 
 const BELL: &str = "driver/bell.rs";
@@ -20,8 +20,8 @@ pub(super) const MODELS: &[Model] = &[
         name: "driver::advance_against_turn",
         checks: "the clock is moved while a turn begins to block",
         threads: 2,
-        quick: Some(3),
-        full: 6,
+        quick: Some(ALL),
+        full: ALL,
         body: advance_against_turn,
         bug: "a ring publishes nothing",
         seed: Seed::Operation {
@@ -35,8 +35,8 @@ pub(super) const MODELS: &[Model] = &[
         name: "driver::arm_against_turn",
         checks: "a timer is armed, and its time comes, while a turn begins to block",
         threads: 2,
-        quick: Some(3),
-        full: 6,
+        quick: Some(ALL),
+        full: ALL,
         body: arm_against_turn,
         bug: "a block announces itself by a read and a write",
         seed: Seed::Operation {
@@ -50,8 +50,8 @@ pub(super) const MODELS: &[Model] = &[
         name: "driver::two_interrupts",
         checks: "two interruptions at once, and one blocking turn",
         threads: 3,
-        quick: Some(3),
-        full: 4,
+        quick: Some(ALL),
+        full: ALL,
         body: two_interrupts,
         bug: "the kernel is not told",
         seed: Seed::Operation {

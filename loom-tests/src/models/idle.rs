@@ -8,7 +8,7 @@ use loom::sync::atomic::{AtomicUsize, Ordering};
 use loom::thread;
 use treescope::model::{Driver, Idle, Parker};
 
-use super::{Model, bug};
+use super::{ALL, Model, bug};
 use crate::seed::{Fault, Seed};
 
 pub(super) const MODELS: &[Model] = &[
@@ -16,8 +16,8 @@ pub(super) const MODELS: &[Model] = &[
         name: "idle::push_against_sleep",
         checks: "a foreign push while the last worker goes to sleep on its thread",
         threads: 2,
-        quick: Some(3),
-        full: 5,
+        quick: Some(ALL),
+        full: ALL,
         body: push_against_sleep,
         bug: "no fence between a worker's announcement that it parks and its last look",
         seed: Seed::Operation {
@@ -31,8 +31,8 @@ pub(super) const MODELS: &[Model] = &[
         name: "idle::two_pushes_against_sleep",
         checks: "two pushes in a row: the second relies on the worker that the first woke",
         threads: 2,
-        quick: Some(3),
-        full: 4,
+        quick: Some(5),
+        full: 7,
         body: two_pushes_against_sleep,
         bug: "no fence between a push and the look at who sleeps",
         seed: Seed::Operation {
@@ -46,8 +46,8 @@ pub(super) const MODELS: &[Model] = &[
         name: "idle::push_against_driver",
         checks: "a foreign push while the last worker goes to sleep in the driver",
         threads: 2,
-        quick: Some(3),
-        full: 4,
+        quick: Some(ALL),
+        full: ALL,
         body: push_against_driver,
         bug: "a wake does not reach the parker's state",
         seed: Seed::Operation {
@@ -61,8 +61,8 @@ pub(super) const MODELS: &[Model] = &[
         name: "idle::last_look",
         checks: "a push that sees the worker awake is seen by its last look",
         threads: 2,
-        quick: Some(3),
-        full: 5,
+        quick: Some(ALL),
+        full: ALL,
         body: push_against_sleep,
         bug: "a worker that parks does not look at the queues once more",
         seed: Seed::Caller("no last look"),
@@ -71,8 +71,8 @@ pub(super) const MODELS: &[Model] = &[
         name: "idle::found_work_and_there_is_more",
         checks: "a searcher that finds work wakes another one for the push that relied on it",
         threads: 3,
-        quick: Some(2),
-        full: 3,
+        quick: Some(3),
+        full: 4,
         body: found_work_and_there_is_more,
         bug: "a searcher that finds work does not look whether there is more",
         seed: Seed::Caller("no look after the search"),
@@ -81,8 +81,8 @@ pub(super) const MODELS: &[Model] = &[
         name: "idle::two_workers_one_push",
         checks: "one worker in the driver, one on its thread: the push wakes either",
         threads: 3,
-        quick: Some(2),
-        full: 3,
+        quick: Some(3),
+        full: 5,
         body: two_workers_one_push,
         bug: "a worker's way to bed is a read and a write",
         seed: Seed::Operation {
@@ -96,8 +96,8 @@ pub(super) const MODELS: &[Model] = &[
         name: "idle::parker_hands_over",
         checks: "what was written before a wake is seen after the sleep, whether or not it slept",
         threads: 2,
-        quick: Some(3),
-        full: 5,
+        quick: Some(ALL),
+        full: ALL,
         body: parker_hands_over,
         bug: "a wake publishes nothing",
         seed: Seed::Operation {
@@ -159,7 +159,8 @@ impl Shared {
         loop {
             searching = searching || self.idle.start_search();
             if self.take() {
-                if searching && self.idle.stop_search() && self.has_work() && !bug("no look after the search") {
+                if searching && self.idle.stop_search() && self.has_work() && !bug("no look after the search")
+                {
                     self.wake_one();
                 }
                 return;

@@ -20,6 +20,9 @@ mod runtime;
 mod visitors;
 mod workers;
 
+/// In place of a preemption bound: none, every interleaving.
+pub const ALL: usize = usize::MAX;
+
 /// A model and the bug it catches.
 #[derive(Debug)]
 pub struct Model {
@@ -70,7 +73,7 @@ pub fn explore(model: &Model, bound: usize) {
         process::exit(101);
     }));
     let mut builder = loom::model::Builder::new();
-    builder.preemption_bound = Some(bound);
+    builder.preemption_bound = (bound != ALL).then_some(bound);
     // The longest models take a few thousand steps an execution; one that takes more goes round in circles.
     builder.max_branches = 20_000;
     let body = model.body;

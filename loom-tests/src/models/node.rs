@@ -10,7 +10,7 @@ use loom::sync::Arc;
 use loom::thread::{self, JoinHandle};
 use treescope::model::{Child, Root};
 
-use super::Model;
+use super::{ALL, Model};
 use crate::seed::{Fault, Seed};
 
 const FILE: &str = "tree/state.rs";
@@ -20,8 +20,8 @@ pub(super) const MODELS: &[Model] = &[
         name: "node::last_child_against_wait",
         checks: "the only child ends while its parent begins to wait",
         threads: 2,
-        quick: Some(3),
-        full: 5,
+        quick: Some(ALL),
+        full: ALL,
         body: last_child_against_wait,
         bug: "a child counts itself out without publishing what it did to borrowed memory",
         seed: Seed::Operation {
@@ -35,8 +35,8 @@ pub(super) const MODELS: &[Model] = &[
         name: "node::two_last_children",
         checks: "two children end at once: one of them, and only one, wakes the parent",
         threads: 3,
-        quick: Some(2),
-        full: 3,
+        quick: Some(ALL),
+        full: ALL,
         body: two_last_children,
         bug: "counting out is a read and a write",
         seed: Seed::Operation {
@@ -50,8 +50,8 @@ pub(super) const MODELS: &[Model] = &[
         name: "node::waits_again",
         checks: "what a value's drop spawned is waited for after the first wait",
         threads: 3,
-        quick: Some(2),
-        full: 3,
+        quick: Some(ALL),
+        full: ALL,
         body: waits_again,
         bug: "the last child does not end the wait",
         seed: Seed::Operation {
@@ -65,8 +65,8 @@ pub(super) const MODELS: &[Model] = &[
         name: "node::spurious_poll",
         checks: "a foreign wake while the last child is between its two steps does not end the node",
         threads: 3,
-        quick: Some(2),
-        full: 3,
+        quick: Some(ALL),
+        full: ALL,
         body: spurious_poll,
         bug: "the last child hands the node back without publishing that it emptied the slot",
         seed: Seed::Operation {
@@ -80,8 +80,8 @@ pub(super) const MODELS: &[Model] = &[
         name: "node::child_spawns_sibling",
         checks: "a sibling is counted in before the one that spawned it is counted out",
         threads: 3,
-        quick: Some(2),
-        full: 3,
+        quick: Some(ALL),
+        full: ALL,
         body: child_spawns_sibling,
         bug: "counting in is a read and a write",
         seed: Seed::Operation {

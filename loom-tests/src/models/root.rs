@@ -5,7 +5,7 @@ use loom::sync::atomic::{AtomicUsize, Ordering};
 use loom::thread;
 use treescope::model::Signal;
 
-use super::Model;
+use super::{ALL, Model};
 use crate::seed::{Fault, Seed};
 
 const FILE: &str = "tree/root.rs";
@@ -15,8 +15,8 @@ pub(super) const MODELS: &[Model] = &[
         name: "root::wake_against_sleep",
         checks: "a wake while the root goes to sleep, twice in a row",
         threads: 2,
-        quick: Some(3),
-        full: 5,
+        quick: Some(ALL),
+        full: ALL,
         body: wake_against_sleep,
         bug: "the sleeping root is not notified",
         seed: Seed::Operation {
@@ -30,8 +30,8 @@ pub(super) const MODELS: &[Model] = &[
         name: "root::two_wakers",
         checks: "two wakes at once; a waker is dropped after the root is gone",
         threads: 3,
-        quick: Some(2),
-        full: 3,
+        quick: Some(ALL),
+        full: ALL,
         body: two_wakers,
         bug: "the sleeping root is not notified",
         seed: Seed::Operation {

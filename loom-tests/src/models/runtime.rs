@@ -29,8 +29,8 @@ pub(super) const MODELS: &[Model] = &[
         name: "runtime::join",
         checks: "a handle is awaited while the child completes; the value comes whole",
         threads: 2,
-        quick: Some(1),
-        full: 2,
+        quick: Some(3),
+        full: 4,
         body: join,
         bug: "the sleeping root is not notified",
         seed: Seed::Operation {
@@ -44,8 +44,8 @@ pub(super) const MODELS: &[Model] = &[
         name: "runtime::dropped_handle",
         checks: "the root returns after the child's future and the output that nobody takes are dropped",
         threads: 2,
-        quick: Some(2),
-        full: 3,
+        quick: Some(3),
+        full: 5,
         body: dropped_handle,
         bug: "a child counts itself out without publishing what it did to borrowed memory",
         seed: SILENT_END,
@@ -54,8 +54,8 @@ pub(super) const MODELS: &[Model] = &[
         name: "runtime::scope_in_scope",
         checks: "a child scope's value outlives the scope's own child, on whatever thread that ends",
         threads: 2,
-        quick: Some(1),
-        full: 2,
+        quick: Some(3),
+        full: 4,
         body: scope_in_scope,
         bug: "counting out is a read and a write",
         seed: Seed::Operation {
@@ -69,8 +69,8 @@ pub(super) const MODELS: &[Model] = &[
         name: "runtime::abort_against_park",
         checks: "the root is aborted while its child parks for ever",
         threads: 2,
-        quick: Some(2),
-        full: 3,
+        quick: Some(3),
+        full: 4,
         body: abort_against_park,
         bug: "a cancel wakes who is parked, and leaves no mark for who is about to",
         seed: Seed::Operation {
@@ -84,8 +84,8 @@ pub(super) const MODELS: &[Model] = &[
         name: "runtime::panic_against_sibling",
         checks: "a child panics while its sibling parks; the root resumes the panic after both are dropped",
         threads: 2,
-        quick: Some(1),
-        full: 2,
+        quick: Some(3),
+        full: 4,
         body: panic_against_sibling,
         bug: "a failure does not mark the scope",
         seed: Seed::Operation {
@@ -99,8 +99,8 @@ pub(super) const MODELS: &[Model] = &[
         name: "runtime::foreign_wake_and_shutdown",
         checks: "a thread wakes a child; the tree, the root and the runtime may end before its wake returns",
         threads: 3,
-        quick: Some(1),
-        full: 2,
+        quick: Some(2),
+        full: 3,
         body: foreign_wake_and_shutdown,
         bug: "a foreign waker signs out without publishing what it did",
         seed: Seed::Operation {
@@ -114,8 +114,8 @@ pub(super) const MODELS: &[Model] = &[
         name: "runtime::blocking_call",
         checks: "a call goes to the blocking pool and back",
         threads: 3,
-        quick: Some(1),
-        full: 2,
+        quick: Some(2),
+        full: 3,
         body: blocking_call,
         bug: "the pool's thread is not told to leave",
         seed: Seed::Operation {
@@ -129,8 +129,8 @@ pub(super) const MODELS: &[Model] = &[
         name: "runtime::two_children_of_two_scopes",
         checks: "a worker counts children of different scopes out late, and none too late",
         threads: 2,
-        quick: Some(1),
-        full: 2,
+        quick: Some(2),
+        full: 3,
         body: two_children_of_two_scopes,
         bug: "counting out is a read and a write",
         seed: Seed::Operation {
@@ -144,8 +144,8 @@ pub(super) const MODELS: &[Model] = &[
         name: "runtime::timer_against_abort",
         checks: "a sleeping child is aborted, with a clock that jumps as soon as all are idle",
         threads: 2,
-        quick: Some(1),
-        full: 2,
+        quick: Some(3),
+        full: 4,
         body: timer_against_abort,
         bug: "a ring does not reach the driver's bell",
         seed: Seed::Operation {
@@ -159,8 +159,8 @@ pub(super) const MODELS: &[Model] = &[
         name: "runtime::clock_jumps_when_all_is_quiet",
         checks: "a virtual clock does not jump while a task is still to be run",
         threads: 2,
-        quick: Some(1),
-        full: 2,
+        quick: Some(3),
+        full: 4,
         body: clock_jumps_when_all_is_quiet,
         bug: "a root that falls asleep does not say so",
         seed: Seed::Operation {
@@ -174,8 +174,8 @@ pub(super) const MODELS: &[Model] = &[
         name: "runtime::handle_awaited_elsewhere",
         checks: "a handle is polled by a foreign thread while its child completes",
         threads: 3,
-        quick: Some(1),
-        full: 2,
+        quick: Some(2),
+        full: 3,
         body: handle_awaited_elsewhere,
         bug: "the sleeping root is not notified",
         seed: Seed::Operation {
@@ -204,8 +204,8 @@ pub(super) const MODELS: &[Model] = &[
         name: "runtime::spawn_from_outside",
         checks: "a foreign thread spawns into a scope whose body waits for it",
         threads: 3,
-        quick: Some(1),
-        full: 2,
+        quick: Some(2),
+        full: 3,
         body: spawn_from_outside,
         bug: "counting in is a read and a write",
         seed: Seed::Operation {
@@ -219,8 +219,8 @@ pub(super) const MODELS: &[Model] = &[
         name: "runtime::two_workers",
         checks: "two children on two workers",
         threads: 3,
-        quick: None,
-        full: 1,
+        quick: Some(1),
+        full: 2,
         body: two_workers,
         bug: "a child counts itself out without publishing what it did to borrowed memory",
         seed: SILENT_END,
@@ -427,7 +427,11 @@ fn late_wake() {
                 let mut first = true;
                 poll_fn(|cx| {
                     *given.lock().unwrap() = Some(cx.waker().clone());
-                    if std::mem::take(&mut first) { cx.waker().wake_by_ref() } else { return Poll::Ready(()) }
+                    if std::mem::take(&mut first) {
+                        cx.waker().wake_by_ref()
+                    } else {
+                        return Poll::Ready(());
+                    }
                     Poll::Pending
                 })
                 .await;

@@ -8,7 +8,7 @@ use loom::sync::atomic::{AtomicUsize, Ordering};
 use loom::thread;
 use treescope::model::Visitors;
 
-use super::{Model, bug};
+use super::{ALL, Model, bug};
 use crate::seed::{Fault, Seed};
 
 const FILE: &str = "sched/mod.rs";
@@ -18,8 +18,8 @@ pub(super) const MODELS: &[Model] = &[
         name: "visitors::last_touch",
         checks: "the scheduler ends after a foreign waker's last touch of it",
         threads: 2,
-        quick: Some(3),
-        full: 5,
+        quick: Some(ALL),
+        full: ALL,
         body: || visit(1),
         bug: "a visitor signs out without publishing what it did",
         seed: Seed::Operation {
@@ -33,8 +33,8 @@ pub(super) const MODELS: &[Model] = &[
         name: "visitors::two",
         checks: "two foreign wakers, one end",
         threads: 3,
-        quick: Some(2),
-        full: 3,
+        quick: Some(4),
+        full: 6,
         body: || visit(2),
         bug: "signing in is a read and a write",
         seed: Seed::Operation {
@@ -48,8 +48,8 @@ pub(super) const MODELS: &[Model] = &[
         name: "visitors::in_before_the_push",
         checks: "a waker signs in while it still holds the task",
         threads: 2,
-        quick: Some(3),
-        full: 5,
+        quick: Some(ALL),
+        full: ALL,
         body: || visit(1),
         bug: "it signs in after the push",
         seed: Seed::Caller("in after the push"),

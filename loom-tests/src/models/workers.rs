@@ -7,7 +7,7 @@ use loom::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use loom::sync::{Arc, Mutex};
 use treescope::model::{Crew, Signal};
 
-use super::Model;
+use super::{ALL, Model};
 use crate::seed::{Fault, Seed};
 
 pub(super) const MODELS: &[Model] = &[
@@ -15,8 +15,8 @@ pub(super) const MODELS: &[Model] = &[
         name: "workers::start_and_stop",
         checks: "a shutdown while the worker goes to sleep",
         threads: 2,
-        quick: Some(2),
-        full: 3,
+        quick: Some(ALL),
+        full: ALL,
         body: start_and_stop,
         bug: "the shutdown leaves no mark",
         seed: Seed::Operation {
@@ -30,8 +30,8 @@ pub(super) const MODELS: &[Model] = &[
         name: "workers::push_against_sleep",
         checks: "a foreign spawn while the only worker goes to sleep",
         threads: 2,
-        quick: Some(2),
-        full: 3,
+        quick: Some(4),
+        full: 6,
         body: push_against_sleep,
         bug: "no fence between a worker's announcement that it parks and its last look",
         seed: Seed::Operation {
@@ -45,8 +45,8 @@ pub(super) const MODELS: &[Model] = &[
         name: "workers::foreign_wake",
         checks: "a foreign wake of a task that is parking, then the shutdown",
         threads: 2,
-        quick: Some(2),
-        full: 3,
+        quick: Some(3),
+        full: 5,
         body: foreign_wake,
         bug: "a foreign waker signs in by a read and a write, and the scheduler ends under it",
         seed: Seed::Operation {
@@ -60,8 +60,8 @@ pub(super) const MODELS: &[Model] = &[
         name: "workers::two_workers",
         checks: "two tasks for two workers",
         threads: 3,
-        quick: None,
-        full: 1,
+        quick: Some(1),
+        full: 2,
         body: two_workers,
         bug: "a wake does not reach the parker's state",
         seed: Seed::Operation {

@@ -83,8 +83,7 @@ static REACHED: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
 fn record(place: &Location<'_>, operation: &str, orderings: &[Ordering]) {
     static RECORDING: OnceLock<bool> = OnceLock::new();
     if *RECORDING.get_or_init(|| std::env::var_os(RECORD).is_some()) {
-        let line =
-            format!("{}:{}:{} {operation} {orderings:?}", place.file(), place.line(), place.column());
+        let line = format!("{}:{}:{} {operation} {orderings:?}", place.file(), place.line(), place.column());
         if let Ok(mut reached) = REACHED.lock() {
             reached.insert(line);
         }
