@@ -81,11 +81,19 @@
 //! Linux is first class. macOS goes through the same crates and is not run by this project's checks. Windows is not
 //! supported.
 
+// The same task cell with an atomic state that the models see. Here, and not in `sync.rs`, for an `extern crate` of the
+// root is a name that all modules know: nothing else differs.
+#[cfg(loom)]
+extern crate async_task_loom as async_task;
+
 mod context;
 pub mod current;
 mod driver;
 mod kinds;
 pub mod local;
+#[cfg(loom)]
+#[doc(hidden)]
+pub mod model;
 #[cfg(not(loom))]
 pub mod net;
 mod runtime;

@@ -245,8 +245,8 @@ impl Scheduler {
 
     /// Tells all workers to return, and waits for foreign threads that are still inside.
     pub(crate) fn shut_down(&self) {
-        // Release: pairs with Acquire in `is_shut_down`.
-        self.shutdown.store(true, Ordering::Release);
+        // Relaxed: hands nothing over, and `unpark` publishes it to whoever sleeps or is about to.
+        self.shutdown.store(true, Ordering::Relaxed);
         for mate in &self.workers {
             mate.parker.unpark(&self.driver);
         }
@@ -261,8 +261,8 @@ impl Scheduler {
     }
 
     fn is_shut_down(&self) -> bool {
-        // Acquire: pairs with Release in `shut_down`.
-        self.shutdown.load(Ordering::Acquire)
+        // Relaxed: see `shut_down`.
+        self.shutdown.load(Ordering::Relaxed)
     }
 
     pub(crate) fn blocking(&self) -> &BlockingPool {

@@ -41,7 +41,7 @@ struct SignalState {
 }
 
 impl RootSignal {
-    fn new(local: Option<Arc<Scheduler>>) -> StdArc<Self> {
+    pub(crate) fn new(local: Option<Arc<Scheduler>>) -> StdArc<Self> {
         StdArc::new(Self {
             state: Mutex::new(SignalState { woken: false, asleep: None }),
             condvar: Condvar::new(),
@@ -68,7 +68,7 @@ impl RootSignal {
     }
 
     /// Sleeps until woken since the last call.
-    fn sleep(&self, rest: &RootRest<'_>) {
+    pub(crate) fn sleep(&self, rest: &RootRest<'_>) {
         let mut state = self.state.lock();
         if !state.woken {
             state.asleep = Some(rest.falls_asleep());

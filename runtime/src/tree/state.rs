@@ -225,9 +225,9 @@ impl NodeState {
 
     /// Marks the node; `true` if it was not marked so before.
     pub(crate) fn mark(&self, mark: Mark) -> bool {
-        // Release: pairs with Acquire in `is` and `marks`: whoever sees the mark sees its cause, which was recorded
-        // before. Acquire: whoever comes second sees what the first recorded.
-        self.0.fetch_or(mark.bits(), Ordering::AcqRel) & mark.bits() != mark.bits()
+        // Release: pairs with Acquire in `is` and `orders`: whoever sees the mark sees its cause, which was recorded
+        // before. Whoever comes second does nothing more, so it need not see anything.
+        self.0.fetch_or(mark.bits(), Ordering::Release) & mark.bits() != mark.bits()
     }
 
     /// Whether the node bears the mark.
