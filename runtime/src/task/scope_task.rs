@@ -212,7 +212,6 @@ where
                 self.as_mut().drop_body(value);
             }
             Ok(Poll::Pending) => {
-                self.node().keep_time(cx.waker());
                 if self.as_mut().park(cx) == Park::Parked {
                     return Poll::Pending;
                 }
@@ -236,8 +235,8 @@ where
 
     /// Waits for the children, runs what was deferred, drops the node's values, and ends.
     fn drain(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Drain<K::Output> {
-        // An abort has been passed on by `take_orders`, or was the node's own, and nobody has to wake this task for
-        // it: the last child will, or the deferred future. So it is all the same whether the parent's list takes it.
+        // Parked or aborted is all the same here: what wakes this task is the last child, or the deferred future; and
+        // `park` has passed on what came from above.
         if self.node().poll_drained(cx.waker()).is_pending() || self.as_mut().poll_deferred(cx).is_pending() {
             let _ = self.as_mut().park(cx);
             return Drain::Parked;
@@ -308,6 +307,10 @@ where
         if park == Park::Parked {
             *self.as_mut().project().parked = true;
         }
+        // What the scope above asked for between this poll's look and now: a cancel that found no link on its list wakes
+        // nobody, so nobody but this task can pass it on.
+        self.node().take_orders();
+        self.node().keep_time(cx.waker());
         park
     }
 }
