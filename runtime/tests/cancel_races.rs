@@ -16,14 +16,14 @@ fn spin(round: u32) {
 #[test]
 fn cancel_that_races_a_scope_on_its_way_to_wait_for_its_children() {
     let runtime = runtime(2);
-    let ledger = Ledger::new();
     let rounds = if cfg!(debug_assertions) { 30_000 } else { 200_000 };
     watched(|| {
         for round in 0..rounds {
+            let ledger = Ledger::new();
+            let item = ledger.item("child");
             runtime.block_on(async |root| {
-                root.scope(async |outer| {
-                    outer.scope(async |inner| {
-                        let item = (round == 0).then(|| ledger.item("child"));
+                root.scope(async move |outer| {
+                    outer.scope(async move |inner| {
                         inner.spawn(async move {
                             pending::<()>().await;
                             drop(item);
@@ -33,7 +33,7 @@ fn cancel_that_races_a_scope_on_its_way_to_wait_for_its_children() {
                     outer.abort();
                 });
             });
+            ledger.assert_settled();
         }
     });
-    ledger.assert_settled();
 }

@@ -190,12 +190,12 @@ where
     /// Waits for the children, drops the node's values, and ends.
     fn drain(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Drain<T> {
         if self.node().poll_drained(cx.waker()).is_pending() {
-            return match self.park(cx) {
-                Park::Parked => Drain::Parked,
-                // The cancel has been passed on by `is_cancelled_from_above`, or was the node's own. Nobody has
-                // to wake this task for it any more; the last child will.
-                Park::Cancelled => Drain::Parked,
-            };
+            if self.as_mut().park(cx) == Park::Cancelled {
+                // Nobody wakes this task for the cancel any more, the last child will. If it came from above, and only
+                // since this poll's look at it, the children do not know of it yet.
+                self.node().is_cancelled_from_above();
+            }
+            return Drain::Parked;
         }
         // SAFETY: the body's future was dropped on the way into stage Drain, and the node is drained.
         if unsafe { self.node().drop_values() } {
