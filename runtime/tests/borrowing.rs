@@ -4,7 +4,7 @@
 
 mod common;
 
-use common::{Ledger, block_here, each_runtime, runtime, three_deep};
+use common::{block_here, each_runtime, runtime, three_deep};
 use std::cell::{Cell, RefCell};
 use std::future::Future;
 use std::pin::Pin;
@@ -26,7 +26,7 @@ fn fib<'scope>(scope: &'scope Scope<'scope, '_>, n: u32) -> impl Future<Output =
 
 #[test]
 fn recursive_scopes_need_no_box() {
-    each_runtime(|rt| assert_eq!(rt.block_on(async |scope| fib(scope, 15).await), 610));
+    each_runtime(|rt, _| assert_eq!(rt.block_on(async |scope| fib(scope, 15).await), 610));
 }
 
 type Boxed<'scope, T> = Pin<Box<dyn Future<Output = T> + Send + 'scope>>;
@@ -49,12 +49,12 @@ fn unpin_body<'scope>(scope: &'scope Scope<'scope, '_>) -> Boxed<'scope, u64> {
 
 #[test]
 fn recursive_scopes_and_children_may_be_boxed() {
-    each_runtime(|rt| assert_eq!(rt.block_on(async |scope| boxed_fib(scope, 12).await), 144));
+    each_runtime(|rt, _| assert_eq!(rt.block_on(async |scope| boxed_fib(scope, 12).await), 144));
 }
 
 #[test]
 fn bodies_may_be_unpin() {
-    each_runtime(|rt| {
+    each_runtime(|rt, _| {
         assert_eq!(rt.block_on(async |scope| scope.scope(unpin_body).await), 55);
         assert_eq!(rt.block_on(unpin_body), 55);
     });
@@ -62,7 +62,7 @@ fn bodies_may_be_unpin() {
 
 #[test]
 fn halves_of_a_value_are_changed_by_two_children() {
-    each_runtime(|rt| {
+    each_runtime(|rt, _| {
         let sum: u32 = three_deep!(rt, async |scope| {
             let cells = scope.alloc(vec![0; 8]);
             let (left, right) = cells.split_at_mut(4);
@@ -82,7 +82,7 @@ fn halves_of_a_value_are_changed_by_two_children() {
 
 #[test]
 fn a_local_below_the_root_is_split_among_children() {
-    each_runtime(|rt| {
+    each_runtime(|rt, _| {
         let mut cells = [0; 64];
         rt.block_on(async |scope| {
             for (n, cell) in cells.iter_mut().enumerate() {
@@ -95,7 +95,7 @@ fn a_local_below_the_root_is_split_among_children() {
 
 #[test]
 fn the_innermost_of_three_levels_borrows_from_all_three() {
-    each_runtime(|rt| {
+    each_runtime(|rt, _| {
         let below_root = String::from("frame");
         let text = rt.block_on(async |one| {
             let of_one = &*one.alloc(String::from("one"));
@@ -118,7 +118,7 @@ fn the_innermost_of_three_levels_borrows_from_all_three() {
 
 #[test]
 fn a_root_body_need_not_be_send() {
-    each_runtime(|rt| {
+    each_runtime(|rt, _| {
         let shared = Rc::new(Cell::new(0));
         let sum = rt.block_on(async |scope| {
             let mine = RefCell::new(Vec::new());
@@ -144,7 +144,7 @@ async fn named_body_that_spawns<'scope, 'env>(scope: &'scope Scope<'scope, 'env>
 
 #[test]
 fn named_async_functions_are_bodies() {
-    each_runtime(|rt| {
+    each_runtime(|rt, _| {
         let (inner, outer, sum) = rt.block_on(async |scope| {
             (scope.scope(named_body).await, scope.id().get(), scope.scope(named_body_that_spawns).await)
         });
@@ -185,7 +185,7 @@ where
 
 #[test]
 fn generic_helpers_over_a_scope_compile() {
-    each_runtime(|rt| {
+    each_runtime(|rt, _| {
         let words = ["a", "bb", "ccc"];
         let (lengths, sum) = rt.block_on(async |scope| {
             let lengths = map_all(scope, &words, |word| word.len()).await;
@@ -216,7 +216,7 @@ async fn fan_out_from_a_helper<'scope>(scope: &'scope Scope<'scope, '_>, counter
 
 #[test]
 fn a_scope_is_passed_down_into_helpers_and_children() {
-    each_runtime(|rt| {
+    each_runtime(|rt, _| {
         let counter = AtomicU64::new(0);
         rt.block_on(async |scope| fan_out_from_a_helper(scope, &counter).await);
         assert_eq!(counter.into_inner(), (1 << 9) - 2);
@@ -225,7 +225,7 @@ fn a_scope_is_passed_down_into_helpers_and_children() {
 
 #[test]
 fn a_child_may_give_back_its_scope_and_a_handle_of_it() {
-    each_runtime(|rt| {
+    each_runtime(|rt, _| {
         let sum = rt.block_on(async |scope| {
             let (same, handle) = scope.spawn(async move { (scope, scope.spawn(async { 20 })) }).await;
             same.spawn(async { 1 }).await + handle.await
@@ -236,7 +236,7 @@ fn a_child_may_give_back_its_scope_and_a_handle_of_it() {
 
 #[test]
 fn a_value_may_be_kept_and_read_by_the_body_while_children_read_it() {
-    each_runtime(|rt| {
+    each_runtime(|rt, _| {
         let total = three_deep!(rt, async |scope| {
             let lock = &*scope.alloc(Mutex::new(0));
             let children: Vec<_> = (0..50).map(|n| scope.spawn(async move { *lock.lock().unwrap() += n })).collect();
@@ -252,7 +252,7 @@ fn a_value_may_be_kept_and_read_by_the_body_while_children_read_it() {
 #[test]
 fn a_nested_root_lends_locals_of_an_outer_body() {
     let inner = runtime(1);
-    each_runtime(|rt| {
+    each_runtime(|rt, _| {
         let sum = rt.block_on(async |outer| {
             let mut locals = [1, 2, 3];
             inner.block_on(async |scope| {
@@ -268,11 +268,9 @@ fn a_nested_root_lends_locals_of_an_outer_body() {
 
 #[test]
 fn threads_within_a_body_borrow_its_locals_and_spawn_on_its_scope() {
-    each_runtime(|rt| {
-        let ledger = Ledger::new();
+    each_runtime(|rt, ledger| {
         let sum = rt.block_on(async |scope| {
             let local = [1, 2, 3];
-            let ledger = &ledger;
             std::thread::scope(|threads| {
                 let waits = local.map(|n| {
                     threads.spawn(move || {
@@ -293,7 +291,7 @@ fn threads_within_a_body_borrow_its_locals_and_spawn_on_its_scope() {
 
 #[test]
 fn the_value_of_a_scope_may_borrow_from_any_scope_above() {
-    each_runtime(|rt| {
+    each_runtime(|rt, _| {
         let length = rt.block_on(async |one| {
             let text = &*one.alloc(String::from("borrowed"));
             let part: &str = one.scope(async move |two| two.scope(async move |_| &text[..6]).await).await;

@@ -18,10 +18,10 @@ pub(crate) fn runtime(workers: usize) -> Runtime {
     Runtime::builder().worker_threads(workers).build().expect("a runtime")
 }
 
-/// Runs an attack on one worker and on two, each under the watchdog.
-pub(crate) fn each_runtime(attack: impl Fn(&Runtime)) {
+/// Runs an attack on one worker and on two, each with a ledger of its own and under the watchdog.
+pub(crate) fn each_runtime(attack: impl Fn(&Runtime, &Ledger)) {
     for workers in [1, 2] {
-        watched(|| attack(&runtime(workers)));
+        watched(|| attack(&runtime(workers), &Ledger::new()));
     }
 }
 
