@@ -163,10 +163,10 @@ fn twice<'scope, B, C, T>(
 ) -> (JoinHandle<'scope, T>, JoinHandle<'scope, T>)
 where
     B: for<'inner> AsyncFnOnce(&'inner Scope<'inner, 'scope>) -> T
-        + for<'inner> ScopeBody<'inner, 'scope, T>
+        + for<'inner> ScopeBody<&'inner Scope<'inner, 'scope>, T>
         + 'scope,
     C: for<'inner> AsyncFnOnce(&'inner Scope<'inner, 'scope>) -> T
-        + for<'inner> ScopeBody<'inner, 'scope, T>
+        + for<'inner> ScopeBody<&'inner Scope<'inner, 'scope>, T>
         + 'scope,
     T: Send + 'scope,
 {
