@@ -84,7 +84,7 @@ pub enum Steal {
 
 /// A lane whose first ring has `len` slots.
 pub fn lane(len: usize) -> (Owner, Stealer) {
-    let (owner, stealer) = sched::deque::deque(len);
+    let (owner, stealer) = sched::deque::deque(len, true);
     (Owner(owner), Stealer(stealer))
 }
 
@@ -211,6 +211,33 @@ impl Parker {
 
     pub fn unpark(&self, driver: &Driver) {
         self.0.unpark(&driver.0);
+    }
+}
+
+/// What a caller of a socket found, for [`Readiness::clear`].
+pub struct Tick(crate::driver::readiness::Tick);
+
+/// One direction of one socket.
+pub struct Readiness(crate::driver::readiness::Readiness);
+
+impl Readiness {
+    pub fn new(ready: bool) -> Self {
+        Self(crate::driver::readiness::Readiness::new(ready))
+    }
+
+    pub fn poll_ready(&self, cx: &mut Context<'_>) -> Poll<Tick> {
+        self.0.poll_ready(cx).map(Tick)
+    }
+
+    pub fn clear(&self, tick: Tick) {
+        self.0.clear(tick.0);
+    }
+
+    /// An edge. Wakes who waits.
+    pub fn set(&self) {
+        let mut due = Vec::new();
+        self.0.set(false, &mut due);
+        due.into_iter().for_each(Waker::wake);
     }
 }
 

@@ -35,6 +35,11 @@ mod imp {
     pub(crate) type TryLock<T> = Mutex<T>;
     pub(crate) type TryLockGuard<'a, T> = MutexGuard<'a, T>;
 
+    /// Whether the thread has ended.
+    pub(crate) fn is_finished(thread: &thread::JoinHandle<()>) -> bool {
+        thread.is_finished()
+    }
+
     /// Waits on `condvar`, giving the lock up meanwhile. Spurious returns happen: callers loop.
     pub(crate) fn wait<'a, T>(condvar: &Condvar, mut guard: MutexGuard<'a, T>) -> MutexGuard<'a, T> {
         condvar.wait(&mut guard);

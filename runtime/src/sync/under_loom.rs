@@ -339,6 +339,11 @@ pub(crate) fn wait<'a, T>(condvar: &Condvar, guard: MutexGuard<'a, T>) -> MutexG
     condvar.0.wait(guard).unwrap_or_else(|poisoned| poisoned.into_inner())
 }
 
+/// Models cannot ask; they keep every thread to be joined.
+pub(crate) fn is_finished(_: &thread::JoinHandle<()>) -> bool {
+    false
+}
+
 /// Models know no time: waits without a limit.
 #[track_caller]
 pub(crate) fn wait_timeout<'a, T>(

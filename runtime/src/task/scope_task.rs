@@ -37,8 +37,8 @@ where
     T: Send + 'scope,
 {
     let sched = node.sched();
-    // SAFETY: the child holds the reference and is counted on the next line; `Node` is pinned wherever a scope
-    // lends it.
+    // SAFETY: the child uses the reference, and the next line sees to it that it is counted; `Node` is pinned
+    // wherever a scope lends it.
     let parent = unsafe { node.to_ref() };
     node.child_added();
     let task = ScopeTask::<'scope, B, T> {
