@@ -54,7 +54,12 @@ pub(super) const MODELS: &[Model] = &[
         full: ALL,
         body: arm_against_jump,
         bug: "the turn is not told",
-        seed: Seed::Operation { file: BELL, anchor: "pub(super) fn ring(", operation: "swap", fault: Fault::Remove },
+        seed: Seed::Operation {
+            file: BELL,
+            anchor: "pub(super) fn ring(",
+            operation: "swap",
+            fault: Fault::Remove,
+        },
     },
     Model {
         name: "driver::interrupts_hand_over",
