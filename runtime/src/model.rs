@@ -217,6 +217,33 @@ impl Parker {
     }
 }
 
+/// What a caller of a socket found, for [`Readiness::clear`].
+pub struct Tick(crate::driver::readiness::Tick);
+
+/// One direction of one socket.
+pub struct Readiness(crate::driver::readiness::Readiness);
+
+impl Readiness {
+    pub fn new(ready: bool) -> Self {
+        Self(crate::driver::readiness::Readiness::new(ready))
+    }
+
+    pub fn poll_ready(&self, cx: &mut Context<'_>) -> Poll<Tick> {
+        self.0.poll_ready(cx).map(Tick)
+    }
+
+    pub fn clear(&self, tick: Tick) {
+        self.0.clear(tick.0);
+    }
+
+    /// An edge. Wakes who waits.
+    pub fn set(&self) {
+        let mut due = Vec::new();
+        self.0.set(false, &mut due);
+        due.into_iter().for_each(Waker::wake);
+    }
+}
+
 // ---- sched/mod.rs: foreign threads -----------------------------------------------------------------------------
 
 pub struct Visitors(sched::Visitors);

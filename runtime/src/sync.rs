@@ -31,14 +31,14 @@ mod imp {
 
     pub(crate) use parking_lot::{Condvar, Mutex, MutexGuard};
 
+    /// A lock that is only ever tried. A type of its own for loom, whose `try_lock` may wait.
+    pub(crate) type TryLock<T> = Mutex<T>;
+    pub(crate) type TryLockGuard<'a, T> = MutexGuard<'a, T>;
+
     /// Whether the thread has ended.
     pub(crate) fn is_finished(thread: &thread::JoinHandle<()>) -> bool {
         thread.is_finished()
     }
-
-    /// A lock that is only ever tried. A type of its own for loom, whose `try_lock` may wait.
-    pub(crate) type TryLock<T> = Mutex<T>;
-    pub(crate) type TryLockGuard<'a, T> = MutexGuard<'a, T>;
 
     /// Waits on `condvar`, giving the lock up meanwhile. Spurious returns happen: callers loop.
     pub(crate) fn wait<'a, T>(condvar: &Condvar, mut guard: MutexGuard<'a, T>) -> MutexGuard<'a, T> {

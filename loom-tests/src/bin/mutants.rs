@@ -1,6 +1,6 @@
 //! Weakens every ordering of the runtime, one at a time, and says which model notices.
 //!
-//! `cargo run -p loom-tests --bin mutants -- [--only <part of a file's name>] [--full] [--fresh]`
+//! `cargo run -p loom-tests --bin mutants -- [--only <part of a file's name>] [--bound <n>] [--fresh]`
 //!
 //! A mutant costs no build: `sync.rs` weakens the operation at run time (`runtime/src/sync/fault.rs`). Results are kept
 //! in `target/mutants/` for as long as the models' program stays the same, so a run that was interrupted goes on.
@@ -18,7 +18,10 @@ use std::time::{Duration, Instant};
 use loom_tests::child::{self, Outcome};
 use loom_tests::mutant::{self, Mutant, Mutants, Site};
 
-const USAGE: &str = "usage: mutants [--only <part of a file's name>] [--full] [--fresh]";
+const USAGE: &str = "usage: mutants [--only <part of a file's name>] [--bound <n>] [--fresh]";
+/// The preemption bound, unless the models' quick set has a lower one. What is killed at all is killed early; each
+/// survivor costs a run of all the models that reach it.
+const BOUND: usize = 2;
 /// A model that takes longer with a mutant than this many times what it takes without is stopped.
 const PATIENCE: u32 = 20;
 /// But not before this.
@@ -36,17 +39,20 @@ fn main() -> ExitCode {
 
 struct Options {
     only: String,
-    full: bool,
+    bound: usize,
     fresh: bool,
 }
 
 fn options() -> io::Result<Options> {
-    let mut options = Options { only: String::new(), full: false, fresh: false };
+    let mut options = Options { only: String::new(), bound: BOUND, fresh: false };
     let mut args = std::env::args().skip(1);
     while let Some(arg) = args.next() {
         match arg.as_str() {
             "--only" => options.only = args.next().ok_or_else(|| io::Error::other(USAGE))?,
-            "--full" => options.full = true,
+            "--bound" => {
+                let bound = args.next().and_then(|bound| bound.parse().ok());
+                options.bound = bound.ok_or_else(|| io::Error::other(USAGE))?;
+            }
             "--fresh" => options.fresh = true,
             _ => return Err(io::Error::other(USAGE)),
         }
@@ -57,9 +63,8 @@ fn options() -> io::Result<Options> {
 fn run() -> io::Result<ExitCode> {
     let options = options()?;
     let program = build()?;
-    let set = if options.full { "full" } else { "quick" };
-    let store = Store::open(&program, set, options.fresh)?;
-    let models = baseline(&program, &store, options.full)?;
+    let store = Store::open(&program, options.bound, options.fresh)?;
+    let models = baseline(&program, &store, options.bound)?;
     let sites: BTreeSet<Site> = models.iter().flat_map(|model| model.sites.iter().cloned()).collect();
     let mutants = mutant::all(&sites.into_iter().collect::<Vec<_>>(), &options.only)?;
     let verdicts = judge(&program, &store, &models, &mutants)?;
@@ -100,12 +105,12 @@ struct Store {
 }
 
 impl Store {
-    fn open(program: &Path, set: &str, fresh: bool) -> io::Result<Self> {
+    fn open(program: &Path, bound: usize, fresh: bool) -> io::Result<Self> {
         let mut hasher = DefaultHasher::new();
         fs::read(program)?.hash(&mut hasher);
         let directory = program.ancestors().nth(2).unwrap_or(program).join("mutants");
         fs::create_dir_all(&directory)?;
-        let path = directory.join(format!("{set}-{:016x}.tsv", hasher.finish()));
+        let path = directory.join(format!("bound-{bound}-{:016x}.tsv", hasher.finish()));
         if fresh && path.exists() {
             fs::remove_file(&path)?;
         }
@@ -124,16 +129,15 @@ impl Store {
 }
 
 /// Runs every model as it is: which operations it reaches, and how long it takes.
-fn baseline(program: &Path, store: &Store, full: bool) -> io::Result<Vec<Model>> {
+fn baseline(program: &Path, store: &Store, bound: usize) -> io::Result<Vec<Model>> {
     let list = Command::new(program).arg("--list").output()?;
     let list = String::from_utf8_lossy(&list.stdout).into_owned();
     let chosen: Vec<(String, usize)> = list
         .lines()
         .filter_map(|line| {
             let mut fields = line.split('\t');
-            let (name, _, quick, at_full) = (fields.next()?, fields.next(), fields.next()?, fields.next()?);
-            let bound = if full { at_full } else { quick };
-            Some((name.to_owned(), bound.parse().ok()?))
+            let (name, _, quick) = (fields.next()?, fields.next(), fields.next()?);
+            Some((name.to_owned(), bound.min(quick.parse().ok()?)))
         })
         .collect();
     if chosen.is_empty() {

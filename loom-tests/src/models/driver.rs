@@ -2,13 +2,13 @@
 //!
 //! The kernel's place is taken by a flag and a condition variable (`driver/poller_loom.rs`).
 
-use std::task::{Wake, Waker};
+use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
 use loom::sync::Arc;
-use loom::sync::atomic::{AtomicBool, Ordering};
+use loom::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use loom::thread;
-use treescope::model::Driver;
+use treescope::model::{Driver, Readiness, Signal};
 
 use super::{ALL, Model};
 use crate::seed::{Fault, Seed};
@@ -42,6 +42,51 @@ pub(super) const MODELS: &[Model] = &[
         seed: Seed::Operation {
             file: BELL,
             anchor: "pub(super) fn doze(",
+            operation: "compare_exchange",
+            fault: Fault::Split,
+        },
+    },
+    Model {
+        name: "driver::arm_against_jump",
+        checks: "a timer is armed while a clock that may jump finds none",
+        threads: 2,
+        quick: Some(ALL),
+        full: ALL,
+        body: arm_against_jump,
+        bug: "the turn is not told",
+        seed: Seed::Operation {
+            file: BELL,
+            anchor: "pub(super) fn ring(",
+            operation: "swap",
+            fault: Fault::Remove,
+        },
+    },
+    Model {
+        name: "driver::interrupts_hand_over",
+        checks: "what was done before an interruption is seen by the thread whose turn it ended",
+        threads: 3,
+        quick: Some(3),
+        full: 4,
+        body: interrupts_hand_over,
+        bug: "the turn that a ring ends does not see what came before it",
+        seed: Seed::Operation {
+            file: BELL,
+            anchor: "pub(super) fn rouse(",
+            operation: "swap",
+            fault: Fault::Weaken(0, "Relaxed"),
+        },
+    },
+    Model {
+        name: "driver::edge_against_wait",
+        checks: "an edge reaches a task that has found nothing and is about to say so",
+        threads: 2,
+        quick: Some(4),
+        full: ALL,
+        body: edge_against_wait,
+        bug: "the note that nothing was found overwrites the edge",
+        seed: Seed::Operation {
+            file: "driver/readiness.rs",
+            anchor: "pub(crate) fn clear(",
             operation: "compare_exchange",
             fault: Fault::Split,
         },
@@ -114,6 +159,66 @@ fn arm_against_turn() {
     drop(waker);
     driver.advance(TICK);
     poller.join().unwrap();
+}
+
+fn arm_against_jump() {
+    let driver = Arc::new(Driver::with_virtual_clock());
+    let (flag, waker) = flag();
+    let armer = thread::spawn({
+        let driver = driver.clone();
+        move || driver.arm(TICK, &waker)
+    });
+    while !flag.0.load(Ordering::Relaxed) {
+        assert!(driver.turn(true), "nobody else takes turns");
+    }
+    armer.join().unwrap();
+}
+
+fn interrupts_hand_over() {
+    let driver = Arc::new(Driver::with_virtual_clock());
+    let work = Arc::new(AtomicUsize::new(0));
+    let ringers = [(); 2].map(|()| {
+        let (driver, work) = (driver.clone(), work.clone());
+        thread::spawn(move || {
+            work.fetch_add(1, Ordering::Relaxed);
+            driver.interrupt();
+        })
+    });
+    // Were a ring to hand nothing over, this could read an old count after the last ring, and sleep for ever.
+    while work.load(Ordering::Relaxed) < 2 {
+        assert!(driver.turn(false), "nobody else takes turns");
+    }
+    for ringer in ringers {
+        ringer.join().unwrap();
+    }
+}
+
+fn edge_against_wait() {
+    let readiness = Arc::new(Readiness::new(false));
+    // Bytes that lie in the kernel. Its own locks order them, so does SeqCst here.
+    let kernel = Arc::new(AtomicUsize::new(0));
+    let turn = thread::spawn({
+        let (readiness, kernel) = (readiness.clone(), kernel.clone());
+        move || {
+            for _ in 0..2 {
+                kernel.fetch_add(1, Ordering::SeqCst);
+                readiness.set();
+            }
+        }
+    });
+    let signal = Signal::new();
+    let waker = signal.waker();
+    let mut got = 0;
+    while got < 2 {
+        match readiness.poll_ready(&mut Context::from_waker(&waker)) {
+            Poll::Pending => signal.sleep(),
+            Poll::Ready(tick) => match kernel.swap(0, Ordering::SeqCst) {
+                0 => readiness.clear(tick),
+                bytes => got += bytes,
+            },
+        }
+    }
+    turn.join().unwrap();
 }
 
 fn two_interrupts() {

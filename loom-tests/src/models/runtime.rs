@@ -75,7 +75,7 @@ pub(super) const MODELS: &[Model] = &[
         bug: "a cancel wakes who is parked, and leaves no mark for who is about to",
         seed: Seed::Operation {
             file: STATE,
-            anchor: "pub(crate) fn cancel(",
+            anchor: "pub(crate) fn mark(&self",
             operation: "fetch_or",
             fault: Fault::Remove,
         },
@@ -90,7 +90,7 @@ pub(super) const MODELS: &[Model] = &[
         bug: "a failure does not mark the scope",
         seed: Seed::Operation {
             file: STATE,
-            anchor: "pub(crate) fn cancel(",
+            anchor: "pub(crate) fn mark(&self",
             operation: "fetch_or",
             fault: Fault::Remove,
         },

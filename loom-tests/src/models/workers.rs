@@ -48,7 +48,7 @@ pub(super) const MODELS: &[Model] = &[
         quick: Some(3),
         full: 5,
         body: foreign_wake,
-        bug: "a foreign waker signs in by a read and a write, and the scheduler ends under it",
+        bug: "a wake does not reach a worker that sleeps",
         seed: Seed::Operation {
             file: "sched/parker.rs",
             anchor: "pub(crate) fn unpark(",

@@ -48,7 +48,7 @@ impl Bell {
     /// Announces a block. False: the bell was rung, and the turn must not block. `rouse` follows either way.
     #[must_use]
     pub(super) fn doze(&self) -> bool {
-        // Relaxed: what a ring hands over is taken by `rouse`, which follows either way.
+        // Relaxed: the `rouse` that follows acquires what a ring handed over.
         self.state.compare_exchange(AWAKE, ASLEEP, Ordering::Relaxed, Ordering::Relaxed).is_ok()
     }
 

@@ -278,6 +278,3 @@ impl Driver {
 
 #[cfg(all(test, not(loom)))]
 mod tests;
-
-#[cfg(all(test, loom))]
-mod models;
