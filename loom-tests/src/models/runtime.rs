@@ -274,15 +274,17 @@ fn scope_in_scope() {
 fn abort_against_park() {
     let runtime = runtime(1);
     let borrowed = Borrowed::new();
-    runtime.block_on(async |scope| {
-        let capture = LastUse(&borrowed);
-        let _ = scope.spawn(async move {
-            let _capture = capture;
-            pending::<()>().await;
+    let ended = catch_unwind(AssertUnwindSafe(|| {
+        runtime.block_on(async |scope| {
+            let capture = LastUse(&borrowed);
+            let _ = scope.spawn(async move {
+                let _capture = capture;
+                pending::<()>().await;
+            });
+            scope.abort();
         });
-        // The body ends with it, so the root has its value.
-        scope.abort();
-    });
+    }));
+    assert!(ended.is_err(), "an aborted root has no value");
     drop(borrowed);
 }
 
@@ -375,14 +377,17 @@ const TICK: Duration = Duration::from_millis(1);
 fn timer_against_abort() {
     let runtime = with_virtual_clock();
     let borrowed = Borrowed::new();
-    runtime.block_on(async |scope| {
-        let last = LastUse(&borrowed);
-        let _ = scope.spawn(async move {
-            time::sleep(TICK).await;
-            drop(last);
+    let ended = catch_unwind(AssertUnwindSafe(|| {
+        runtime.block_on(async |scope| {
+            let last = LastUse(&borrowed);
+            let _ = scope.spawn(async move {
+                time::sleep(TICK).await;
+                drop(last);
+            });
+            scope.abort();
         });
-        scope.abort();
-    });
+    }));
+    assert!(ended.is_err(), "an aborted root has no value");
     drop(borrowed);
 }
 
