@@ -5,7 +5,7 @@ use std::pin::pin;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
-use treescope::time::{self, MissedTickBehavior};
+use treescope::time::{self, MissedTickBehavior, Sleep};
 use treescope::{Runtime, block_on};
 
 const MS: Duration = Duration::from_millis(1);
@@ -194,23 +194,29 @@ fn a_short_sleep_set_while_the_runtime_sleeps_for_long_is_on_time() {
     assert!(started.elapsed() < Duration::from_secs(60));
 }
 
+fn virtual_runtime() -> Runtime {
+    Runtime::builder().worker_threads(1).virtual_clock().build().unwrap()
+}
+
+/// A sleep of an hour that `runtime` serves from now on.
+fn armed_in(runtime: &Runtime) -> Sleep {
+    let mut sleep = None;
+    runtime.block_on(async |_| {
+        let sleep = sleep.insert(time::sleep(HOUR));
+        assert!(time::timeout(Duration::ZERO, sleep).await.is_err());
+    });
+    sleep.unwrap()
+}
+
 #[test]
 fn a_sleep_taken_to_another_runtime_is_served_by_the_first() {
-    let one = Runtime::builder().worker_threads(1).build().unwrap();
-    let two = Runtime::builder().worker_threads(1).build().unwrap();
-    let mut sleep = time::sleep(20 * MS);
-    one.block_on(async |_| assert!(time::timeout(Duration::ZERO, &mut sleep).await.is_err()));
+    let (one, two) = (virtual_runtime(), Runtime::builder().worker_threads(1).build().unwrap());
+    let sleep = armed_in(&one);
     two.block_on(async |_| sleep.await);
 }
 
 #[test]
 fn a_sleep_whose_runtime_is_gone_never_fires_and_holds_up_nobody() {
-    let mut sleep = time::sleep(MS);
-    Runtime::builder()
-        .worker_threads(1)
-        .build()
-        .unwrap()
-        .block_on(async |_| assert!(time::timeout(Duration::ZERO, &mut sleep).await.is_err()));
-    let runtime = Runtime::builder().worker_threads(1).virtual_clock().build().unwrap();
-    runtime.block_on(async |_| assert!(time::timeout(HOUR, &mut sleep).await.is_err()));
+    let mut sleep = armed_in(&Runtime::builder().worker_threads(1).build().unwrap());
+    virtual_runtime().block_on(async |_| assert!(time::timeout(2 * HOUR, &mut sleep).await.is_err()));
 }

@@ -9,7 +9,7 @@
 //! ```
 //!
 //! - [`worker`]: what a worker thread does; [`worker::Worker::next`] is the order of choice, in one function
-//! - [`spawn_lane`], [`deque`]: the lanes: growable, stealable
+//! - [`deque`]: a lane: growable, stealable
 //! - [`idle`], [`parker`]: who searches, who sleeps, whom a push wakes; argued in `README.md` beside this file
 //! - [`budget`]: an always-ready task yields
 //! - [`blocking`]: the bounded pool of threads for closures that block
@@ -21,7 +21,6 @@ pub(crate) mod budget;
 pub(crate) mod deque;
 pub(crate) mod idle;
 pub(crate) mod parker;
-pub(crate) mod spawn_lane;
 pub(crate) mod worker;
 
 use std::io;
@@ -175,6 +174,14 @@ impl Scheduler {
 
     pub(crate) fn worker_count(&self) -> usize {
         self.workers.len()
+    }
+
+    /// Sees to it that somebody looks for what has just been woken, even if this worker should not come to it: the task
+    /// it runs is being aborted, say, and a destructor of its may wait for what was woken.
+    pub(crate) fn nudge(&self) {
+        if self.idle.after_push() {
+            self.wake_one();
+        }
     }
 
     /// Wakes a parked worker, unless somebody searches already.

@@ -114,18 +114,22 @@ where
     root.drain();
 
     let failure = scope.node().take_failure();
+    let aborted = scope.node().is_cancelled();
     drop(rest);
     drop(context);
     std::mem::forget(no_unwind);
     match (value, failure) {
-        (Some(value), None) => value,
-        (value, Some(payload)) => {
+        (Some(value), None) if !aborted => value,
+        (value, failure) => {
+            // An aborted scope has no value, even if its body had one by then.
             if let Err(second) = guard(|| drop(value)) {
                 failure::discard(second);
             }
-            std::panic::resume_unwind(payload)
+            match failure {
+                Some(payload) => std::panic::resume_unwind(payload),
+                None => panic!("the root scope was aborted, so there is no value to return"),
+            }
         }
-        (None, None) => panic!("the root scope was aborted, so there is no value to return"),
     }
 }
 
