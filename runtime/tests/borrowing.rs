@@ -158,10 +158,10 @@ fn named_async_functions_are_bodies() {
 fn twice<'scope, B, C, T>(scope: &'scope Scope<'scope, '_>, first: B, second: C) -> (JoinHandle<'scope, T>, JoinHandle<'scope, T>)
 where
     B: for<'inner> AsyncFnOnce(&'inner Scope<'inner, 'scope>) -> T
-        + for<'inner> ScopeBody<'inner, 'scope, T>
+        + for<'inner> ScopeBody<&'inner Scope<'inner, 'scope>, T>
         + 'scope,
     C: for<'inner> AsyncFnOnce(&'inner Scope<'inner, 'scope>) -> T
-        + for<'inner> ScopeBody<'inner, 'scope, T>
+        + for<'inner> ScopeBody<&'inner Scope<'inner, 'scope>, T>
         + 'scope,
     T: Send + 'scope,
 {

@@ -5,7 +5,7 @@ use treescope::{Scope, ScopeBody};
 
 struct Body;
 
-impl<'scope, 'env> ScopeBody<'scope, 'env, ()> for Body {
+impl<'scope, 'env> ScopeBody<&'scope Scope<'scope, 'env>, ()> for Body {
     type Future = Ready<()>;
 
     fn call<Token>(self, _: &'scope Scope<'scope, 'env>, _: Token) -> Ready<()> {

@@ -2,7 +2,7 @@
 
 use treescope::{Scope, ScopeBody};
 
-fn call<'scope, 'env>(scope: &'scope Scope<'scope, 'env>, body: impl ScopeBody<'scope, 'env, ()>) {
+fn call<'scope, 'env>(scope: &'scope Scope<'scope, 'env>, body: impl ScopeBody<&'scope Scope<'scope, 'env>, ()>) {
     body.call(scope, Default::default());
 }
 

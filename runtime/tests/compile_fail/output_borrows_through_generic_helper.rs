@@ -5,7 +5,7 @@ use treescope::{JoinHandle, Scope, ScopeBody};
 fn run<'scope, B, T>(scope: &'scope Scope<'scope, '_>, body: B) -> JoinHandle<'scope, T>
 where
     B: for<'inner> AsyncFnOnce(&'inner Scope<'inner, 'scope>) -> T
-        + for<'inner> ScopeBody<'inner, 'scope, T>
+        + for<'inner> ScopeBody<&'inner Scope<'inner, 'scope>, T>
         + 'scope,
     T: Send + 'scope,
 {
