@@ -95,7 +95,13 @@ impl Drop for Entered {
 }
 
 /// The thread blocks in a root of `sched`, or is one of its blocking-pool threads.
+///
+/// A worker of another scheduler that blocks here may wait for a task that it has woken itself, so its mates are told.
 pub(crate) fn enter_root(sched: SchedRef) -> Entered {
+    let blocks = CONTEXT.with(|context| context.worker.get().and(context.sched.get()));
+    if let Some(home) = blocks {
+        home.nudge();
+    }
     enter(sched, None)
 }
 
