@@ -71,6 +71,11 @@ pub(crate) struct Entered {
 }
 
 fn enter(sched: SchedRef, worker: Option<NonNull<Worker>>) -> Entered {
+    // A worker of another scheduler that blocks in a root may wait for a task that it has woken itself: its mates are told.
+    let blocked = CONTEXT.with(|context| context.worker.get().and(context.sched.get()));
+    if let Some(blocked) = blocked {
+        blocked.nudge();
+    }
     CONTEXT.with(|context| Entered {
         sched: context.sched.replace(Some(sched)),
         worker: context.worker.replace(worker),
@@ -95,13 +100,7 @@ impl Drop for Entered {
 }
 
 /// The thread blocks in a root of `sched`, or is one of its blocking-pool threads.
-///
-/// A worker of another scheduler that blocks here may wait for a task that it has woken itself, so its mates are told.
 pub(crate) fn enter_root(sched: SchedRef) -> Entered {
-    let blocks = CONTEXT.with(|context| context.worker.get().and(context.sched.get()));
-    if let Some(home) = blocks {
-        home.nudge();
-    }
     enter(sched, None)
 }
 

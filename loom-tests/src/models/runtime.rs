@@ -210,7 +210,7 @@ pub(super) const MODELS: &[Model] = &[
         bug: "counting in is a read and a write",
         seed: Seed::Operation {
             file: STATE,
-            anchor: "pub(crate) fn children_added",
+            anchor: "pub(crate) fn child_added_if_open",
             operation: "fetch_add",
             fault: Fault::Remove,
         },
