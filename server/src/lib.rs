@@ -1,1 +1,4 @@
-//! placeholder
+//! wip
+pub mod limits;
+pub mod protocol;
+pub mod router;

@@ -1,0 +1,91 @@
+//! From the connection's queue to the socket.
+
+use std::future::poll_fn;
+use std::io;
+use std::pin::Pin;
+use std::task::Poll;
+use std::time::Duration;
+
+use futures_lite::io::{AsyncRead, AsyncWrite};
+use treescope::time::timeout;
+
+use super::Link;
+
+/// How long a client must have been silent before its socket is closed, see [`Link::linger`].
+const SILENCE: Duration = Duration::from_millis(50);
+
+enum WriteEnd {
+    /// The seat was closed: the queue has been dropped.
+    Closed,
+    /// The client took nothing for too long.
+    Stalled,
+    /// The connection broke.
+    Broken(io::Error),
+}
+
+impl Link<'_> {
+    /// Writes whatever is queued until there will be nothing more, the connection breaks, or the client
+    /// takes nothing for `stall_timeout`.
+    pub async fn write(&self) {
+        let mut batch = Vec::new();
+        while self.seat.take(&mut batch).await {
+            match self.write_batch(&batch).await {
+                Ok(()) => continue,
+                Err(WriteEnd::Closed) => {}
+                Err(WriteEnd::Stalled) => {
+                    self.router.stats().stalls.add(1);
+                    let queued = self.seat.queued();
+                    tracing::info!(id = self.id(), queued, "stalled: the client takes nothing, disconnected");
+                }
+                Err(WriteEnd::Broken(error)) => tracing::debug!(id = self.id(), %error, "broken on write"),
+            }
+            return self.close();
+        }
+        self.linger().await;
+    }
+
+    async fn write_batch(&self, batch: &[u8]) -> Result<(), WriteEnd> {
+        let mut written = 0;
+        while written < batch.len() {
+            let taken = timeout(self.router.limits().stall_timeout, self.write_some(&batch[written..])).await;
+            let n = taken.unwrap_or(Err(WriteEnd::Stalled))?;
+            let stats = self.router.stats();
+            stats.writes.add(1);
+            stats.written.add(n);
+            written += n;
+            if written < batch.len() {
+                self.seat.wrote(n);
+            }
+        }
+        Ok(())
+    }
+
+    async fn write_some(&self, bytes: &[u8]) -> Result<usize, WriteEnd> {
+        poll_fn(|cx| match Pin::new(&mut &self.socket).poll_write(cx, bytes) {
+            Poll::Ready(Ok(0)) => Poll::Ready(Err(WriteEnd::Broken(io::ErrorKind::WriteZero.into()))),
+            Poll::Ready(result) => Poll::Ready(result.map_err(WriteEnd::Broken)),
+            Poll::Pending => self.seat.poll_closed(cx).map(|()| Err(WriteEnd::Closed)),
+        })
+        .await
+    }
+
+    /// Everything is written: tells the client so, and gives what is on its way a chance to arrive.
+    ///
+    /// A socket that is closed with input unread resets the connection, and a reset overtakes output
+    /// that the kernel has not delivered yet. So input is discarded until the client closes its side,
+    /// or has been silent for a moment. Its reader has ended, so nobody else reads.
+    async fn linger(&self) {
+        let _ = self.socket.shutdown(std::net::Shutdown::Write);
+        let mut discarded = [0; 4096];
+        while let Ok(true) = timeout(SILENCE, self.discard_some(&mut discarded)).await {}
+    }
+
+    /// `false`: there is nothing more to discard.
+    async fn discard_some(&self, space: &mut [u8]) -> bool {
+        poll_fn(|cx| match Pin::new(&mut &self.socket).poll_read(cx, space) {
+            Poll::Ready(read) => Poll::Ready(read.is_ok_and(|n| n > 0)),
+            Poll::Pending => self.seat.poll_closed(cx).map(|()| false),
+        })
+        .await
+    }
+}
