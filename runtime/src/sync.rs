@@ -28,6 +28,16 @@ mod imp {
         guard
     }
 
+    /// Waits on `condvar` for at most `limit`; `true` if that ran out.
+    pub(crate) fn wait_timeout<'a, T>(
+        condvar: &Condvar,
+        mut guard: MutexGuard<'a, T>,
+        limit: std::time::Duration,
+    ) -> (MutexGuard<'a, T>, bool) {
+        let timed_out = condvar.wait_for(&mut guard, limit).timed_out();
+        (guard, timed_out)
+    }
+
     /// `core`'s cell behind loom's interface.
     #[derive(Debug, Default)]
     #[repr(transparent)]
@@ -89,6 +99,15 @@ mod imp {
 
     pub(crate) fn wait<'a, T>(condvar: &Condvar, guard: MutexGuard<'a, T>) -> MutexGuard<'a, T> {
         condvar.wait(guard).unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+
+    /// Models know no time: waits without a limit.
+    pub(crate) fn wait_timeout<'a, T>(
+        condvar: &Condvar,
+        guard: MutexGuard<'a, T>,
+        _: std::time::Duration,
+    ) -> (MutexGuard<'a, T>, bool) {
+        (wait(condvar, guard), false)
     }
 }
 

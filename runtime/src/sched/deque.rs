@@ -1,0 +1,390 @@
+//! A growable work-stealing deque (Chase and Lev, "Dynamic circular work-stealing deque", SPAA 2005; the
+//! orderings follow Lê, Pop, Cohen and Zappa Nardelli, "Correct and efficient work-stealing for weak memory models",
+//! PPoPP 2013).
+//!
+//! # Actors
+//!
+//! - the **owner** ([`Owner`], one, not `Sync`): pushes and pops at the bottom, may also take from the top
+//! - **thieves** ([`Stealer`], any number): take from the top
+//!
+//! ```text
+//!            top ─────────────────────────────▶ bottom
+//!   Stealer::steal, Owner::take_oldest      Owner::push, Owner::pop_newest
+//! ```
+//!
+//! Both indices only grow (they wrap with the integer, never with the ring), so a top index is never seen twice and
+//! the compare-and-swap on it has no ABA. Only the last item is contended between the two ends: the owner announces
+//! its pop by lowering `bottom`, a fence on both sides makes sure that owner and thief cannot both miss the other's
+//! move, and the swap on `top` decides.
+//!
+//! A full ring is replaced by one twice as large; there is no limit and no overflow queue. Thieves may still be
+//! reading the old ring, so it is kept until the deque goes away: all old rings together are smaller than the
+//! newest. A thief that reads an old ring reads a slot that was copied, not changed: slots of indices that a thief
+//! can still win are written once per ring.
+
+use std::marker::PhantomData;
+use std::ptr::NonNull;
+
+use crate::sync::Arc;
+use crate::sync::Mutex;
+use crate::sync::atomic::{AtomicPtr, AtomicUsize, Ordering, fence};
+
+/// Something that can be told by a pointer.
+///
+/// # Safety
+/// `from_raw(into_raw(x))` gives `x` back, on any thread.
+pub(crate) unsafe trait Item: Send {
+    fn into_raw(self) -> NonNull<()>;
+
+    /// # Safety
+    /// `raw` came from `into_raw` and is turned back once.
+    unsafe fn from_raw(raw: NonNull<()>) -> Self;
+}
+
+// SAFETY: async-task's own conversions; a `Runnable<M>` is `Send` if `M` is `Send + Sync`.
+unsafe impl Item for crate::task::cell::Runnable {
+    #[inline]
+    fn into_raw(self) -> NonNull<()> {
+        self.into_raw()
+    }
+
+    #[inline]
+    unsafe fn from_raw(raw: NonNull<()>) -> Self {
+        // SAFETY: by contract.
+        unsafe { Self::from_raw(raw) }
+    }
+}
+
+/// A power-of-two ring of slots, indexed by deque index modulo its length.
+struct Ring {
+    slots: Box<[AtomicPtr<()>]>,
+}
+
+impl Ring {
+    fn new(len: usize) -> Box<Self> {
+        debug_assert!(len.is_power_of_two());
+        Box::new(Self { slots: (0..len).map(|_| AtomicPtr::new(std::ptr::null_mut())).collect() })
+    }
+
+    fn len(&self) -> usize {
+        self.slots.len()
+    }
+
+    fn slot(&self, index: usize) -> &AtomicPtr<()> {
+        &self.slots[index & (self.slots.len() - 1)]
+    }
+
+    fn get(&self, index: usize) -> *mut () {
+        // Relaxed: published by `bottom` (Release in `push`, Acquire in `steal`), and valid only if the swap on
+        // `top` then succeeds.
+        self.slot(index).load(Ordering::Relaxed)
+    }
+
+    fn set(&self, index: usize, item: *mut ()) {
+        // Relaxed: as in `get`.
+        self.slot(index).store(item, Ordering::Relaxed);
+    }
+}
+
+/// Shared by the owner and the thieves.
+struct Shared<T: Item> {
+    /// Index of the oldest item. Padded: thieves write it, the owner writes `bottom`.
+    top: Padded<AtomicUsize>,
+    /// One past the newest item. Written by the owner only.
+    bottom: Padded<AtomicUsize>,
+    /// The present ring, from `Box::into_raw`. Written by the owner only.
+    ring: AtomicPtr<Ring>,
+    /// Rings that thieves may still read.
+    #[allow(clippy::vec_box)] // Their addresses are what thieves hold.
+    retired: Mutex<Vec<Box<Ring>>>,
+    _items: PhantomData<T>,
+}
+
+/// Keeps what it wraps on cache lines of its own; 128 bytes, for adjacent-line prefetchers.
+#[repr(align(128))]
+struct Padded<T>(T);
+
+/// What a thief came away with.
+#[must_use]
+#[derive(Debug)]
+pub(crate) enum Steal<T> {
+    Taken(T),
+    Empty,
+    /// Lost a race; there may be more.
+    Retry,
+}
+
+/// The owner's end. Not `Sync`: one thread at a time.
+pub(crate) struct Owner<T: Item> {
+    shared: Arc<Shared<T>>,
+    _not_sync: PhantomData<std::cell::Cell<()>>,
+}
+
+/// A thief's end.
+pub(crate) struct Stealer<T: Item> {
+    shared: Arc<Shared<T>>,
+}
+
+/// Makes an empty deque whose first ring has `len` slots (a power of two).
+pub(crate) fn deque<T: Item>(len: usize) -> (Owner<T>, Stealer<T>) {
+    let shared = Arc::new(Shared {
+        top: Padded(AtomicUsize::new(0)),
+        bottom: Padded(AtomicUsize::new(0)),
+        ring: AtomicPtr::new(Box::into_raw(Ring::new(len))),
+        retired: Mutex::new(Vec::new()),
+        _items: PhantomData,
+    });
+    (Owner { shared: shared.clone(), _not_sync: PhantomData }, Stealer { shared })
+}
+
+impl<T: Item> Shared<T> {
+    /// # Safety
+    /// `index` was won by the caller: by a swap on `top`, or as the owner below `bottom` and above `top`.
+    unsafe fn item(raw: *mut ()) -> T {
+        // SAFETY: slots between top and bottom hold what `push` stored, which is never null.
+        let raw = unsafe { NonNull::new_unchecked(raw) };
+        // SAFETY: `push` stored it from `into_raw`; the caller won it, so nobody else turns it back.
+        unsafe { T::from_raw(raw) }
+    }
+
+    fn steal(&self) -> Steal<T> {
+        // Acquire: pairs with the SeqCst swap in `steal` and `pop_newest`: later reads are not older than this top.
+        let top = self.top.0.load(Ordering::Acquire);
+        // SeqCst: pairs with the fence in `Owner::pop_newest`: either this thief sees the lowered `bottom`, or the
+        // owner sees the raised `top`.
+        fence(Ordering::SeqCst);
+        // Acquire: pairs with Release in `Owner::push`: the slot is written.
+        let bottom = self.bottom.0.load(Ordering::Acquire);
+        if (bottom.wrapping_sub(top) as isize) <= 0 {
+            return Steal::Empty;
+        }
+        // Acquire: pairs with Release in `Owner::grow`: the copied slots are written.
+        let ring = self.ring.load(Ordering::Acquire);
+        // SAFETY: rings are freed with the deque only.
+        let raw = unsafe { &*ring }.get(top);
+        // SeqCst on success: pairs with itself in `pop_newest`; it takes part in the fences' order. Relaxed on
+        // failure: nothing is read through a lost race.
+        match self.top.0.compare_exchange(top, top.wrapping_add(1), Ordering::SeqCst, Ordering::Relaxed) {
+            // SAFETY: the swap won index `top`.
+            Ok(_) => Steal::Taken(unsafe { Self::item(raw) }),
+            Err(_) => Steal::Retry,
+        }
+    }
+
+    fn len(&self) -> usize {
+        // Relaxed: a hint. Whoever must not miss an item puts a fence before it.
+        let top = self.top.0.load(Ordering::Relaxed);
+        let bottom = self.bottom.0.load(Ordering::Relaxed);
+        usize::try_from(bottom.wrapping_sub(top) as isize).unwrap_or(0)
+    }
+}
+
+impl<T: Item> Owner<T> {
+    /// Puts `item` at the bottom.
+    #[inline]
+    pub(crate) fn push(&self, item: T) {
+        let shared = &*self.shared;
+        // Relaxed: only the owner writes it.
+        let bottom = shared.bottom.0.load(Ordering::Relaxed);
+        // Acquire: pairs with the swap on `top`: a slot is overwritten only after the thief that won it has read it.
+        let top = shared.top.0.load(Ordering::Acquire);
+        // Relaxed: only the owner writes it.
+        let mut ring = shared.ring.load(Ordering::Relaxed);
+        // SAFETY: the present ring; freed with the deque only.
+        if bottom.wrapping_sub(top) >= unsafe { &*ring }.len() {
+            ring = self.grow(top, bottom, ring);
+        }
+        // SAFETY: as above.
+        unsafe { &*ring }.set(bottom, item.into_raw().as_ptr());
+        // Release: pairs with Acquire in `Shared::steal`: the slot, and what the item points to.
+        shared.bottom.0.store(bottom.wrapping_add(1), Ordering::Release);
+    }
+
+    /// Moves everything to a ring of twice the length.
+    #[cold]
+    fn grow(&self, top: usize, bottom: usize, old: *mut Ring) -> *mut Ring {
+        // SAFETY: the present ring; freed with the deque only.
+        let from = unsafe { &*old };
+        let ring = Ring::new(from.len() * 2);
+        let mut index = top;
+        while index != bottom {
+            ring.set(index, from.get(index));
+            index = index.wrapping_add(1);
+        }
+        let ring = Box::into_raw(ring);
+        // Release: pairs with Acquire in `Shared::steal`: the copies.
+        self.shared.ring.store(ring, Ordering::Release);
+        // SAFETY: it came from `Box::into_raw` and is no longer the present ring, so it is put away once.
+        let old = unsafe { Box::from_raw(old) };
+        self.shared.retired.lock().push(old);
+        ring
+    }
+
+    /// Takes the newest item, from the bottom.
+    #[inline]
+    pub(crate) fn pop_newest(&self) -> Option<T> {
+        let shared = &*self.shared;
+        // Relaxed: only the owner writes it.
+        let bottom = shared.bottom.0.load(Ordering::Relaxed);
+        // Relaxed: empty is empty; thieves only take more away.
+        if shared.top.0.load(Ordering::Relaxed) == bottom {
+            return None;
+        }
+        let newest = bottom.wrapping_sub(1);
+        // Release: pairs with Acquire in `Shared::steal`, as every store to `bottom`: a thief that reads this value
+        // must see the slots below it.
+        shared.bottom.0.store(newest, Ordering::Release);
+        // SeqCst: pairs with the fence in `Shared::steal`: announce first, then look.
+        fence(Ordering::SeqCst);
+        // Relaxed: ordered by the fence.
+        let top = shared.top.0.load(Ordering::Relaxed);
+        let left = newest.wrapping_sub(top) as isize;
+        if left < 0 {
+            // Release: as above.
+            shared.bottom.0.store(bottom, Ordering::Release);
+            return None;
+        }
+        // Relaxed: only the owner writes it.
+        let ring = shared.ring.load(Ordering::Relaxed);
+        // SAFETY: the present ring; freed with the deque only.
+        let raw = unsafe { &*ring }.get(newest);
+        if left == 0 {
+            // The last item: thieves may be after it.
+            // SeqCst, Relaxed: as in `Shared::steal`.
+            let won =
+                shared.top.0.compare_exchange(top, top.wrapping_add(1), Ordering::SeqCst, Ordering::Relaxed);
+            // Release: as above.
+            shared.bottom.0.store(bottom, Ordering::Release);
+            if won.is_err() {
+                return None;
+            }
+        }
+        // SAFETY: above `top` and announced, or won by the swap.
+        Some(unsafe { Shared::item(raw) })
+    }
+
+    /// Takes the oldest item, from the top, in competition with thieves.
+    #[inline]
+    pub(crate) fn take_oldest(&self) -> Option<T> {
+        loop {
+            match self.shared.steal() {
+                Steal::Taken(item) => return Some(item),
+                Steal::Empty => return None,
+                // Somebody else took one: the competition makes progress.
+                Steal::Retry => crate::sync::spin_loop(),
+            }
+        }
+    }
+
+    /// How many items there are; exact but for thieves.
+    #[inline]
+    pub(crate) fn len(&self) -> usize {
+        self.shared.len()
+    }
+
+    /// The oldest item's index: changes whenever the oldest item does.
+    #[inline]
+    pub(crate) fn oldest_index(&self) -> usize {
+        // Relaxed: compared with an earlier reading, nothing else.
+        self.shared.top.0.load(Ordering::Relaxed)
+    }
+}
+
+impl<T: Item> Stealer<T> {
+    /// Takes the oldest item.
+    pub(crate) fn steal(&self) -> Steal<T> {
+        self.shared.steal()
+    }
+
+    /// How many items there seem to be.
+    pub(crate) fn len(&self) -> usize {
+        self.shared.len()
+    }
+}
+
+impl<T: Item> Drop for Shared<T> {
+    fn drop(&mut self) {
+        while let Steal::Taken(item) = self.steal() {
+            drop(item);
+        }
+        // Relaxed: the last owner of the `Arc`.
+        let ring = self.ring.load(Ordering::Relaxed);
+        // SAFETY: it came from `Box::into_raw`, and nobody else is left.
+        drop(unsafe { Box::from_raw(ring) });
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    // SAFETY: a box is told by its pointer.
+    unsafe impl Item for Box<usize> {
+        fn into_raw(self) -> NonNull<()> {
+            NonNull::from(Box::leak(self)).cast()
+        }
+
+        unsafe fn from_raw(raw: NonNull<()>) -> Self {
+            // SAFETY: by contract.
+            unsafe { Box::from_raw(raw.cast().as_ptr()) }
+        }
+    }
+
+    #[test]
+    fn owner_pops_newest_thief_takes_oldest_across_growth() {
+        let (owner, stealer) = deque::<Box<usize>>(2);
+        (0..100).for_each(|n| owner.push(Box::new(n)));
+        assert_eq!(owner.len(), 100);
+        assert_eq!(owner.pop_newest().as_deref(), Some(&99));
+        assert!(matches!(stealer.steal(), Steal::Taken(n) if *n == 0));
+        assert_eq!(owner.take_oldest().as_deref(), Some(&1));
+        assert_eq!(std::iter::from_fn(|| owner.pop_newest()).count(), 97);
+        assert!(matches!(stealer.steal(), Steal::Empty));
+        assert_eq!(owner.pop_newest(), None);
+    }
+
+    #[test]
+    fn indices_run_round_the_ring_many_times() {
+        let (owner, stealer) = deque::<Box<usize>>(4);
+        for n in 0..1000 {
+            owner.push(Box::new(n));
+            owner.push(Box::new(n));
+            assert!(matches!(stealer.steal(), Steal::Taken(got) if *got == n));
+            assert_eq!(owner.pop_newest().as_deref(), Some(&n));
+        }
+        assert_eq!(owner.len(), 0);
+    }
+
+    #[test]
+    fn every_item_is_taken_exactly_once_under_contention() {
+        const ITEMS: usize = 20_000;
+        let (owner, stealer) = deque::<Box<usize>>(2);
+        let seen: Vec<AtomicUsize> = (0..ITEMS).map(|_| AtomicUsize::new(0)).collect();
+        let done = crate::sync::atomic::AtomicBool::new(false);
+        let take = |item: Box<usize>| {
+            seen[*item].fetch_add(1, Ordering::Relaxed);
+        };
+        std::thread::scope(|threads| {
+            for _ in 0..2 {
+                threads.spawn(|| {
+                    loop {
+                        match stealer.steal() {
+                            Steal::Taken(item) => take(item),
+                            Steal::Empty if done.load(Ordering::Acquire) => break,
+                            _ => std::hint::spin_loop(),
+                        }
+                    }
+                });
+            }
+            for n in 0..ITEMS {
+                owner.push(Box::new(n));
+                if n % 3 == 0 {
+                    owner.pop_newest().into_iter().for_each(take);
+                }
+            }
+            std::iter::from_fn(|| owner.pop_newest()).for_each(take);
+            done.store(true, Ordering::Release);
+        });
+        assert!(seen.iter().all(|count| count.load(Ordering::Relaxed) == 1));
+    }
+}

@@ -1,0 +1,322 @@
+//! What a worker thread does: choose a task, run it, and sleep when there is none.
+//!
+//! # The order of choice
+//!
+//! Children just spawned go to the **spawn lane** and run newest first; thieves take the oldest, which stand for the
+//! largest subtrees. Woken tasks go to the **woken lane** and run oldest first. A parent that is woken by the *end* of
+//! what it waited for goes to the spawn lane: in a depth-first order it is next.
+//!
+//! # What bounds the wait
+//!
+//! | who waits | behind whom | at most |
+//! |---|---|---|
+//! | oldest woken task | newer children | [`SPAWNED_RUN`] picks between two of the woken lane |
+//! | remote task, I/O, timers | own tasks | [`FOREIGN_EVERY`] picks between two looks |
+//! | oldest child | newer children, for ever | [`OLDEST_WAIT`], then it is taken, unless thieves or idleness come first |
+//! | any task | a task that is always ready | its budget ([`budget`](super::budget)) |
+//!
+//! A pick is one poll of one task; what one poll takes is up to the task.
+
+use std::cell::Cell;
+use std::time::{Duration, Instant};
+
+use super::deque::{Owner, Steal, Stealer, deque};
+use super::idle::AfterSearch;
+use super::{Config, Mate, SchedRef, Scheduler, budget};
+use crate::context;
+use crate::driver::Wait;
+use crate::sync::Arc;
+use crate::sync::atomic::Ordering;
+use crate::task::cell::{self, Runnable};
+
+/// After so many picks from the spawn lane in a row, one is made from the woken lane.
+const SPAWNED_RUN: u32 = 16;
+/// Every so many picks, the remote queue comes first and the driver is polled without waiting.
+const FOREIGN_EVERY: u32 = 61;
+/// How long a child may be the oldest of the spawn lane while newer ones run. Long, for the order is what keeps the
+/// number of live tasks low; short enough that a server under overload forgets nobody.
+const OLDEST_WAIT: Duration = Duration::from_millis(100);
+/// How many tasks a thief takes at most.
+const STEAL_MAX: usize = 32;
+/// Rounds over all queues before a searcher parks.
+const SEARCH_ROUNDS: usize = if cfg!(loom) { 1 } else { 8 };
+/// Slots of a lane's first ring.
+const LANE_LEN: usize = if cfg!(loom) { 2 } else { 256 };
+
+/// A worker thread's own part of the scheduler. Never shared: others see its [`Mate`].
+pub(crate) struct Worker {
+    scheduler: Arc<Scheduler>,
+    index: usize,
+    spawned: Owner<Runnable>,
+    woken: Owner<Runnable>,
+    /// Picks made.
+    tick: Cell<u32>,
+    /// Picks from the spawn lane since the last one from the woken lane.
+    spawned_run: Cell<u32>,
+    /// The spawn lane's oldest index when last looked at, and since when.
+    oldest: Cell<(usize, Option<Instant>)>,
+    /// Whether this worker is counted as a searcher.
+    searching: Cell<bool>,
+    rng: Cell<u32>,
+}
+
+/// Makes a scheduler and its workers; the caller gives each a thread.
+pub(crate) fn scheduler(config: &Config) -> std::io::Result<(Arc<Scheduler>, Vec<Worker>)> {
+    let mut lanes = Vec::new();
+    let mut mates = Vec::new();
+    for _ in 0..config.workers {
+        let (spawned, spawned_stealer) = deque(LANE_LEN);
+        let (woken, woken_stealer) = deque(LANE_LEN);
+        lanes.push((spawned, woken));
+        mates.push(Mate { spawned: spawned_stealer, woken: woken_stealer, parker: super::Parker::new() });
+    }
+    let scheduler = Scheduler::new(mates.into_boxed_slice(), config)?;
+    let workers = lanes.into_iter().enumerate().map(|(index, (spawned, woken))| Worker {
+        scheduler: scheduler.clone(),
+        index,
+        spawned,
+        woken,
+        tick: Cell::new(0),
+        spawned_run: Cell::new(0),
+        oldest: Cell::new((0, None)),
+        searching: Cell::new(false),
+        // Any odd number: workers should not all begin with the same victim.
+        rng: Cell::new((index as u32).wrapping_mul(0x9E37_79B9) | 1),
+    });
+    let workers = workers.collect();
+    Ok((scheduler, workers))
+}
+
+impl Worker {
+    /// The worker thread's life.
+    pub(crate) fn run(self) {
+        self.mate().parker.bind_current_thread();
+        // SAFETY: the worker holds the scheduler's `Arc` for as long as its thread uses the reference.
+        let sched: SchedRef = unsafe { self.scheduler.to_ref() };
+        // SAFETY: `self` lives in this frame and the guard is dropped before it, being declared later.
+        let _context = unsafe { context::enter_worker(sched, &self) };
+        loop {
+            if let Some(runnable) = self.next().or_else(|| self.search()) {
+                self.run_task(runnable);
+            } else if self.scheduler.is_shut_down() {
+                return;
+            } else {
+                self.park();
+            }
+        }
+    }
+
+    fn run_task(&self, runnable: Runnable) {
+        if self.searching.get() {
+            self.found();
+        }
+        self.tick.set(self.tick.get().wrapping_add(1));
+        budget::refill();
+        cell::run(runnable);
+    }
+
+    /// What to run next: the whole policy but for searching.
+    fn next(&self) -> Option<Runnable> {
+        let runnable = self
+            .due()
+            .or_else(|| self.newest_child())
+            .or_else(|| self.oldest_woken())
+            .or_else(|| self.remote())?;
+        self.share();
+        Some(runnable)
+    }
+
+    /// What is due before its turn, by the bounds in the module's table.
+    fn due(&self) -> Option<Runnable> {
+        if self.tick.get() % FOREIGN_EVERY == FOREIGN_EVERY - 1 {
+            self.poll_driver();
+            if let Some(runnable) = self.oldest_child_if_overdue().or_else(|| self.remote()) {
+                return Some(runnable);
+            }
+        }
+        if self.spawned_run.get() >= SPAWNED_RUN { self.oldest_woken() } else { None }
+    }
+
+    fn newest_child(&self) -> Option<Runnable> {
+        let runnable = self.spawned.pop_newest()?;
+        self.spawned_run.set(self.spawned_run.get() + 1);
+        Some(runnable)
+    }
+
+    fn oldest_woken(&self) -> Option<Runnable> {
+        self.spawned_run.set(0);
+        self.woken.take_oldest()
+    }
+
+    fn oldest_child_if_overdue(&self) -> Option<Runnable> {
+        if self.spawned.len() == 0 {
+            self.oldest.set((0, None));
+            return None;
+        }
+        let index = self.spawned.oldest_index();
+        let now = Instant::now();
+        match self.oldest.get() {
+            (seen, Some(since)) if seen == index => {
+                if now.duration_since(since) < OLDEST_WAIT {
+                    return None;
+                }
+                self.oldest.set((0, None));
+                self.spawned.take_oldest()
+            }
+            _ => {
+                self.oldest.set((index, Some(now)));
+                None
+            }
+        }
+    }
+
+    fn remote(&self) -> Option<Runnable> {
+        self.scheduler.remote.pop().ok()
+    }
+
+    /// Wakes a mate if there is more to do here than the task just picked.
+    ///
+    /// The look at `idle` is without a fence, so it may miss a worker that goes to sleep at this moment; the next
+    /// pick looks again. What must not be missed is only that somebody runs the task, and this worker will.
+    #[inline]
+    fn share(&self) {
+        if self.scheduler.idle.wants_wake() && (self.spawned.len() > 0 || self.woken.len() > 0) {
+            self.scheduler.wake_one();
+        }
+    }
+
+    /// Puts a child just spawned into the spawn lane.
+    #[inline]
+    pub(super) fn push_child(&self, runnable: Runnable) {
+        self.spawned.push(runnable);
+        // At once, and not at the next pick: the task that spawned it may compute for long before it awaits.
+        if self.scheduler.idle.wants_wake() {
+            self.scheduler.wake_one();
+        }
+    }
+
+    /// Puts a woken task into the woken lane; one that waited for the end of the task being run, into the spawn lane.
+    ///
+    /// Wakes no mate: most often the task that wakes is about to return, and this worker runs the woken one next,
+    /// sooner than another thread could be woken. If there is more, [`share`](Self::share) sees it.
+    #[inline]
+    pub(super) fn push_woken(&self, runnable: Runnable, yielded: bool) {
+        if context::is_ending() && !yielded {
+            self.spawned.push(runnable);
+        } else {
+            self.woken.push(runnable);
+        }
+    }
+
+    /// Looks everywhere for work, for a while.
+    fn search(&self) -> Option<Runnable> {
+        if !self.searching.get() {
+            if !self.scheduler.idle.start_search() {
+                return None;
+            }
+            self.searching.set(true);
+        }
+        for _ in 0..SEARCH_ROUNDS {
+            if let Some(runnable) = self.remote().or_else(|| self.steal()) {
+                return Some(runnable);
+            }
+            crate::sync::spin_loop();
+        }
+        None
+    }
+
+    /// Search is over: there is work.
+    fn found(&self) {
+        self.searching.set(false);
+        if self.scheduler.idle.stop_search() == AfterSearch::WasLast && self.scheduler.has_work() {
+            self.scheduler.wake_one();
+        }
+    }
+
+    /// Takes from a mate, beginning with a random one: first the oldest of its spawn lanes, then of its woken lanes.
+    fn steal(&self) -> Option<Runnable> {
+        let mates = &self.scheduler.workers;
+        let start = self.random() as usize % mates.len();
+        let others = || (0..mates.len()).map(|n| (start + n) % mates.len()).filter(|&n| n != self.index);
+        others()
+            .find_map(|victim| Self::steal_into(&mates[victim].spawned, &self.spawned))
+            .or_else(|| others().find_map(|victim| Self::steal_into(&mates[victim].woken, &self.woken)))
+    }
+
+    /// Takes the oldest half, up to [`STEAL_MAX`]: the first to run, the rest into `lane`.
+    fn steal_into(victim: &Stealer<Runnable>, lane: &Owner<Runnable>) -> Option<Runnable> {
+        let first = loop {
+            match victim.steal() {
+                Steal::Taken(runnable) => break runnable,
+                Steal::Empty => return None,
+                Steal::Retry => crate::sync::spin_loop(),
+            }
+        };
+        let more = (victim.len() / 2).min(STEAL_MAX - 1);
+        for _ in 0..more {
+            match victim.steal() {
+                Steal::Taken(runnable) => lane.push(runnable),
+                Steal::Empty | Steal::Retry => break,
+            }
+        }
+        Some(first)
+    }
+
+    /// Sleeps until there may be work. On return this worker searches.
+    fn park(&self) {
+        let scheduler = &*self.scheduler;
+        let was_last = scheduler.idle.park(self.index, self.searching.replace(false));
+        scheduler.rested();
+        // The last look: a push that relied on this worker's search is seen here, or its pusher sees it parked.
+        let awake = was_last == AfterSearch::WasLast && (scheduler.has_work() || scheduler.is_shut_down());
+        if !awake {
+            self.sleep();
+        }
+        scheduler.idle.leave(self.index);
+        self.searching.set(true);
+    }
+
+    /// Sleeps in the driver if nobody else does, and otherwise on the thread's own token.
+    fn sleep(&self) {
+        let scheduler = &*self.scheduler;
+        let parker = &self.mate().parker;
+        match scheduler.driver.try_turn() {
+            Some(turn) => {
+                let wait = if scheduler.virtual_clock && scheduler.is_quiescent() {
+                    Wait::Quiescent
+                } else {
+                    Wait::Blocking
+                };
+                // Relaxed: a hint, see `Idle::claim`.
+                scheduler.in_driver.store(self.index, Ordering::Relaxed);
+                parker.park_driver(turn, wait);
+                // Relaxed: as above.
+                scheduler.in_driver.store(usize::MAX, Ordering::Relaxed);
+            }
+            None => parker.park_thread(),
+        }
+    }
+
+    /// Wakes whatever I/O and time have made ready, without waiting.
+    fn poll_driver(&self) {
+        if self.scheduler.driver.has_work()
+            && let Some(mut turn) = self.scheduler.driver.try_turn()
+        {
+            turn.run(Wait::No);
+        }
+    }
+
+    fn mate(&self) -> &Mate {
+        &self.scheduler.workers[self.index]
+    }
+
+    /// Xorshift (Marsaglia, 2003).
+    fn random(&self) -> u32 {
+        let mut x = self.rng.get();
+        x ^= x << 13;
+        x ^= x >> 17;
+        x ^= x << 5;
+        self.rng.set(x);
+        x
+    }
+}

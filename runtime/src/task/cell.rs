@@ -1,0 +1,75 @@
+//! Making, scheduling and running a task: all that this crate asks of async-task.
+//!
+//! What outlives what:
+//!
+//! - A `Runnable` exists while the task is queued or running. The future is not finished then, its parent has
+//!   counted it, so the whole chain up to the blocked root is alive, and with it the scheduler.
+//! - A `Waker` is `'static` and may outlive everything. It touches the task's allocation, which it keeps alive,
+//!   and, only if it turns the task from parked to queued, the scheduler: but then a `Runnable` exists.
+//!   Metadata and schedule function have nothing to drop, so a last waker dropped years later touches nothing else.
+//! - What a wake from a foreign thread touches *after* it has pushed the `Runnable` is protected by the
+//!   scheduler's own count of such threads ([`Scheduler::schedule_foreign`](crate::sched::Scheduler)).
+
+use std::future::Future;
+
+use async_task::{ScheduleInfo, Task, WithInfo};
+
+use crate::context;
+use crate::sched::SchedRef;
+use crate::tree::node::Node;
+
+/// What every task carries beside its future. Kept here, and not in the schedule function, because async-task
+/// spares two reference-count operations a wake if that function has no size.
+#[derive(Debug)]
+pub(crate) struct Meta {
+    sched: SchedRef,
+}
+
+/// A task that is queued or running.
+pub(crate) type Runnable = async_task::Runnable<Meta>;
+
+/// A task's output slot, as its handle holds it.
+pub(crate) type Slot<T> = async_task::FallibleTask<T, Meta>;
+
+/// Makes a task; the caller queues it.
+///
+/// # Safety
+/// Until the task has been run to its end, whatever `future` borrows stays alive, and so does `sched`. The future
+/// may be sent to other threads.
+#[inline]
+pub(crate) unsafe fn new<F: Future>(sched: SchedRef, future: F) -> (Runnable, Slot<F::Output>) {
+    let builder = async_task::Builder::new().metadata(Meta { sched });
+    // SAFETY: not `Send`, not `'static` are allowed by the contract above; the schedule function is a plain
+    // function, hence `Send`, `Sync` and `'static`.
+    let (runnable, task): (Runnable, Task<F::Output, Meta>) =
+        unsafe { builder.spawn_unchecked(|_| future, WithInfo(schedule)) };
+    (runnable, task.fallible())
+}
+
+/// async-task's schedule function: the task was woken. A first scheduling does not come through here.
+fn schedule(runnable: Runnable, info: ScheduleInfo) {
+    let sched = runnable.metadata().sched;
+    sched.schedule_woken(runnable, info.woken_while_running);
+}
+
+/// Runs a task once, and if it ended, tells its parent.
+///
+/// A panic that leaves async-task's `run` is none of the user's (those are caught inside) and would leave a task
+/// half-counted: the process ends.
+#[inline]
+pub(crate) fn run(runnable: Runnable) {
+    struct NoUnwind;
+    impl Drop for NoUnwind {
+        fn drop(&mut self) {
+            eprintln!("treescope: internal error: a task unwound into the scheduler");
+            std::process::abort();
+        }
+    }
+    let no_unwind = NoUnwind;
+    runnable.run();
+    if let Some(parent) = context::ended() {
+        Node::child_ended(parent);
+    }
+    context::run_finished();
+    std::mem::forget(no_unwind);
+}

@@ -1,0 +1,130 @@
+//! The wrapper of a spawned future.
+//!
+//! It polls the future under a panic guard, ends it when the scope is cancelled, and sees to it that the future is
+//! dropped *inside* a poll: async-task would drop it under an abort-on-panic guard.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::ptr::NonNull;
+use std::task::{Context, Poll};
+
+use pin_project::{pin_project, pinned_drop};
+
+use super::cell::{self, Runnable};
+use super::join::JoinHandle;
+use super::outcome::Outcome;
+use crate::context;
+use crate::tree::failure::guard;
+use crate::tree::node::{Node, NodeRef, Park};
+use crate::tree::parked::Link;
+
+/// Spawns `future` below `node`.
+#[inline]
+pub(crate) fn spawn<'scope, F>(node: &'scope Node, future: F) -> JoinHandle<'scope, F::Output>
+where
+    F: Future + Send + 'scope,
+    F::Output: Send + 'scope,
+{
+    let (runnable, handle) = prepare(node, future);
+    node.sched().schedule_child(runnable);
+    handle
+}
+
+/// Counts a child in below `node` and makes its task; the caller queues it.
+///
+/// The lifetimes are the caller's: `Scope::spawn` asks that the future and its output live for `'scope`.
+#[inline]
+pub(crate) fn prepare<'scope, F>(node: &'scope Node, future: F) -> (Runnable, JoinHandle<'scope, F::Output>)
+where
+    F: Future + Send + 'scope,
+    F::Output: Send + 'scope,
+{
+    // SAFETY: the child holds the reference and is counted on the next line; `Node` is pinned wherever a scope
+    // lends it.
+    let parent = unsafe { node.to_ref() };
+    node.child_added();
+    let child = Child { parent, parked: false, link: Link::new(), future: Some(future) };
+    // SAFETY: what the future borrows lives for `'scope`, and the node, which counts the child, ends after it; the
+    // scheduler outlives every node. The future is `Send`, and so is its output.
+    let (runnable, slot) = unsafe { cell::new(node.sched(), child) };
+    (runnable, JoinHandle::new(slot))
+}
+
+/// See the [module](self). `!Unpin` through `Link`: the parent's list points into it while it is borrowed
+/// mutably for a poll, and only a `!Unpin` type's `&mut` is not taken for the sole pointer to it.
+#[pin_project(PinnedDrop)]
+struct Child<F> {
+    /// Counts this task until it has been run to its end.
+    parent: NodeRef,
+    /// Whether `link` was ever put on the parent's list.
+    parked: bool,
+    #[pin]
+    link: Link,
+    /// `None` once the task has ended.
+    #[pin]
+    future: Option<F>,
+}
+
+impl<F: Future> Future for Child<F> {
+    type Output = Outcome<F::Output>;
+
+    #[inline]
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        if self.parent.is_cancelled() {
+            return self.end(None);
+        }
+        let mut this = self.as_mut().project();
+        let polled = guard(|| match this.future.as_mut().as_pin_mut() {
+            Some(future) => future.poll(cx),
+            None => unreachable!("async-task polls no task that has ended"),
+        });
+        match polled {
+            Ok(Poll::Ready(value)) => self.end(Some(value)),
+            Err(payload) => {
+                this.parent.fail(payload);
+                self.end(None)
+            }
+            Ok(Poll::Pending) => {
+                let link = NonNull::from(this.link.as_ref().get_ref());
+                // SAFETY: pinned with the task; `end` takes it off before the task goes away.
+                match unsafe { this.parent.park(link, cx.waker()) } {
+                    Park::Parked => {
+                        *this.parked = true;
+                        Poll::Pending
+                    }
+                    Park::Cancelled => self.end(None),
+                }
+            }
+        }
+    }
+}
+
+impl<F: Future> Child<F> {
+    /// Drops the future and leaves the parent's list. What is left for the parent is to be told.
+    #[inline]
+    fn end(self: Pin<&mut Self>, value: Option<F::Output>) -> Poll<Outcome<F::Output>> {
+        let mut this = self.project();
+        let parent = *this.parent;
+        if let Err(payload) = guard(|| this.future.set(None)) {
+            parent.fail(payload);
+        }
+        if *this.parked {
+            // SAFETY: the link lies in this task, a child of `parent`.
+            unsafe { parent.unpark(NonNull::from(this.link.as_ref().get_ref())) };
+        }
+        context::note_ended(parent);
+        Poll::Ready(Outcome::new(value, parent))
+    }
+}
+
+#[pinned_drop]
+impl<F> PinnedDrop for Child<F> {
+    fn drop(self: Pin<&mut Self>) {
+        if self.future.is_some() {
+            // Would leave a dangling link and a count that never falls. No queue drops a task while a root
+            // blocks, and async-task closes no task that has a reference in a link or a queue.
+            eprintln!("treescope: internal error: a task was dropped before its end");
+            std::process::abort();
+        }
+    }
+}

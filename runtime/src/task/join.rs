@@ -1,0 +1,74 @@
+//! The handle of a child.
+
+use std::future::Future;
+use std::marker::PhantomData;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use super::cell::Slot;
+use super::outcome::Outcome;
+use crate::sched::budget;
+use crate::tree::failure;
+
+/// Awaits a child's value. Lives no longer than the scope the child was spawned in.
+///
+/// Dropping or forgetting a handle neither cancels nor detaches the child: its scope waits for it all the same, and
+/// drops the value. A value that is ready is dropped with its handle, and leaked with a leaked one.
+///
+/// # Panics
+/// If the child ended without a value, because it panicked or its scope was aborted, a poll unwinds without a
+/// message of its own. In ordinary code nobody sees that: the scope is being cancelled, and so is whoever awaits
+/// here; the panic that counts is resumed by the scope's owner. It is seen by code that polls a handle
+/// synchronously, which must not be left waiting. Polling again after the value was taken panics.
+
+pub struct JoinHandle<'scope, T> {
+    /// `None` once the value was taken.
+    slot: Option<Slot<Outcome<T>>>,
+    /// Invariant, as in `Scope`.
+    _scope: PhantomData<&'scope mut &'scope ()>,
+}
+
+impl<T> JoinHandle<'_, T> {
+    pub(crate) fn new(slot: Slot<Outcome<T>>) -> Self {
+        Self { slot: Some(slot), _scope: PhantomData }
+    }
+
+    /// Whether the child has ended, with a value or without.
+    pub fn is_finished(&self) -> bool {
+        self.slot.as_ref().is_none_or(Slot::is_finished)
+    }
+}
+
+// The value is not pinned here; it lies in the task.
+impl<T> Unpin for JoinHandle<'_, T> {}
+
+impl<T> Future for JoinHandle<'_, T> {
+    type Output = T;
+
+    #[inline]
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<T> {
+        ready!(budget::poll_proceed(cx));
+        let Some(slot) = &mut self.slot else { panic!("a JoinHandle was polled after its value was taken") };
+        let outcome = ready!(Pin::new(slot).poll(cx));
+        self.slot = None;
+        match outcome.and_then(Outcome::take) {
+            Some(value) => Poll::Ready(value),
+            None => failure::unwind_cancelled(),
+        }
+    }
+}
+
+impl<T> Drop for JoinHandle<'_, T> {
+    fn drop(&mut self) {
+        if let Some(slot) = self.slot.take() {
+            // Not dropped: async-task would close the task, whose end the tree alone decides.
+            slot.detach();
+        }
+    }
+}
+
+impl<T> std::fmt::Debug for JoinHandle<'_, T> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("JoinHandle").field("finished", &self.is_finished()).finish()
+    }
+}

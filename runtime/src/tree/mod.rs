@@ -1,0 +1,25 @@
+//! Who owns whom: nodes, what they wait for, what they own, and the way in through the blocking root.
+//!
+//! ```text
+//!   block_on ─▶ root::run ─ owns ─▶ Node ◀─ parent ─ Child (task/child.rs)
+//!                                    ▲
+//!                                    └──── parent ─ ScopeTask (task/scope_task.rs) ─ owns ─▶ Node ◀─ …
+//! ```
+//!
+//! - [`node`]: one node: children counted, failure kept, values owned, cancel passed down
+//! - [`state`]: the node's state word and the wait protocol
+//! - [`parked`]: the list by which a cancel reaches parked children
+//! - [`values`]: what `alloc` gave to the node
+//! - [`scope`]: the public face of a node
+//! - [`body`]: how "an async closure whose future is `Send`" is said on stable
+//! - [`root`]: the blocking root
+//! - [`failure`]: panics on their way up
+
+pub(crate) mod body;
+pub(crate) mod failure;
+pub(crate) mod node;
+pub(crate) mod parked;
+pub(crate) mod root;
+pub(crate) mod scope;
+pub(crate) mod state;
+pub(crate) mod values;
