@@ -2,3 +2,19 @@
 //! the protocol, the queues and the sockets' handling are the same.
 
 pub mod scoped;
+
+/// A way to share the router's state.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum Design {
+    /// Connections are scopes that borrow the state, on all workers.
+    #[default]
+    Scoped,
+}
+
+/// What runs the tasks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum RuntimeKind {
+    /// This project's runtime.
+    #[default]
+    Treescope,
+}

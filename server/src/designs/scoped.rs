@@ -14,27 +14,17 @@ use treescope::time::timeout;
 use crate::accept::Acceptor;
 use crate::link::{Link, ReadEnd};
 use crate::router::Router;
+use crate::shutdown;
 
-/// Serves until `stop` is ready, then delivers what is queued, for at most the limits' `grace`.
+/// Serves until `stop` returns, then delivers what is queued; at once if `stop` returns again.
 pub async fn serve<'scope>(
     scope: &'scope Scope<'scope, '_>,
     router: &'scope Router,
     listener: TcpListener,
-    stop: impl Future<Output = ()>,
+    mut stop: impl AsyncFnMut(),
 ) {
-    future::or(accept(scope, router, listener), stop).await;
-    // The listener is closed. Readers deliver what they have read; then nothing more can be queued,
-    // and writers end when they have written it.
-    let delivered = async {
-        router.stop_reading();
-        router.until(|count| count.reading == 0).await;
-        router.finish();
-        router.until(|count| count.live == 0).await;
-    };
-    if timeout(router.limits().grace, delivered).await.is_err() {
-        tracing::warn!(queued = router.queued_bytes(), "grace is over, what is still queued is dropped");
-        router.close();
-    }
+    future::or(accept(scope, router, listener), stop()).await;
+    shutdown::deliver(router, stop).await;
 }
 
 async fn accept<'scope>(scope: &'scope Scope<'scope, '_>, router: &'scope Router, listener: TcpListener) {

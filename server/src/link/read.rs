@@ -19,7 +19,7 @@ const READ: usize = 64 << 10;
 thread_local! {
     /// What the connections on this thread read into, one after the other: only what is not consumed
     /// at once is copied to the connection itself, so an idle connection holds no buffer.
-    static SCRATCH: RefCell<Box<[u8]>> = RefCell::new(vec![0; READ].into_boxed_slice());
+    pub(super) static SCRATCH: RefCell<Box<[u8]>> = RefCell::new(vec![0; READ].into_boxed_slice());
 }
 
 /// Why a reader ended.

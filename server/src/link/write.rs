@@ -10,6 +10,7 @@ use futures_lite::io::{AsyncRead, AsyncWrite};
 use treescope::time::timeout;
 
 use super::Link;
+use super::read::SCRATCH;
 
 /// How long a client must have been silent before its socket is closed, see [`Link::linger`].
 const SILENCE: Duration = Duration::from_millis(50);
@@ -76,15 +77,17 @@ impl Link<'_> {
     /// or has been silent for a moment. Its reader has ended, so nobody else reads.
     async fn linger(&self) {
         let _ = self.socket.shutdown(std::net::Shutdown::Write);
-        let mut discarded = [0; 4096];
-        while let Ok(true) = timeout(SILENCE, self.discard_some(&mut discarded)).await {}
+        while let Ok(true) = timeout(SILENCE, self.discard_some()).await {}
     }
 
     /// `false`: there is nothing more to discard.
-    async fn discard_some(&self, space: &mut [u8]) -> bool {
-        poll_fn(|cx| match Pin::new(&mut &self.socket).poll_read(cx, space) {
-            Poll::Ready(read) => Poll::Ready(read.is_ok_and(|n| n > 0)),
-            Poll::Pending => self.seat.poll_closed(cx).map(|()| false),
+    async fn discard_some(&self) -> bool {
+        poll_fn(|cx| {
+            let read = SCRATCH.with_borrow_mut(|space| Pin::new(&mut &self.socket).poll_read(cx, space));
+            match read {
+                Poll::Ready(read) => Poll::Ready(read.is_ok_and(|n| n > 0)),
+                Poll::Pending => self.seat.poll_closed(cx).map(|()| false),
+            }
         })
         .await
     }
