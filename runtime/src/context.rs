@@ -14,29 +14,36 @@ use crate::sched::SchedRef;
 use crate::sched::budget::Budget;
 use crate::sched::worker::Worker;
 use crate::sync::Arc;
+use crate::tree::id::Block;
 use crate::tree::node::NodeRef;
 
-crate::sync::thread_local! {
-    static CONTEXT: Context = const { Context::new() };
+crate::sync::thread_local_const! {
+    static CONTEXT: Context = Context::new();
 }
 
 /// Invariant: `worker`, if set, is alive and belongs to `sched`; both are set by a guard that lives in a frame of
 /// this thread below everything that reads them.
 struct Context {
+    /// The scheduler that this thread is a worker of, whatever roots are nested on top; never unset while it is one.
+    home: Cell<Option<SchedRef>>,
     sched: Cell<Option<SchedRef>>,
     worker: Cell<Option<NonNull<Worker>>>,
     /// The parent of the task that ended in the poll under way.
     ended: Cell<Option<NodeRef>>,
     budget: Budget,
+    /// Ids for the scopes that this thread opens.
+    ids: Cell<Block>,
 }
 
 impl Context {
     const fn new() -> Self {
         Self {
+            home: Cell::new(None),
             sched: Cell::new(None),
             worker: Cell::new(None),
             ended: Cell::new(None),
             budget: Budget::new(),
+            ids: Cell::new((0, 0)),
         }
     }
 }
@@ -47,7 +54,7 @@ pub(crate) struct Entered {
     sched: Option<SchedRef>,
     worker: Option<NonNull<Worker>>,
     ended: Option<NodeRef>,
-    budget: u32,
+    budget: i32,
 }
 
 fn enter(sched: SchedRef, worker: Option<NonNull<Worker>>) -> Entered {
@@ -80,6 +87,7 @@ pub(crate) fn enter_root(sched: SchedRef) -> Entered {
 /// # Safety
 /// `worker` outlives the guard, and the guard is dropped, not forgotten.
 pub(crate) unsafe fn enter_worker(sched: SchedRef, worker: &Worker) -> Entered {
+    CONTEXT.with(|context| context.home.set(Some(sched)));
     enter(sched, Some(NonNull::from(worker)))
 }
 
@@ -96,9 +104,9 @@ pub(crate) fn with_worker_of<R>(sched: SchedRef, f: impl FnOnce(&Worker) -> R) -
     })
 }
 
-/// Whether the current thread is one of `sched`'s workers.
+/// Whether the current thread is one of `sched`'s workers, be it below roots of other runtimes.
 pub(crate) fn is_worker_of(sched: SchedRef) -> bool {
-    with_worker_of(sched, |_| ()).is_some()
+    CONTEXT.with(|context| context.home.get() == Some(sched))
 }
 
 /// Runs `f` with the driver of the runtime that the current thread works or blocks for. `None` on other threads.
@@ -135,4 +143,10 @@ pub(crate) fn run_finished() {
 #[inline]
 pub(crate) fn with_budget<R>(f: impl FnOnce(&Budget) -> R) -> R {
     CONTEXT.with(|context| f(&context.budget))
+}
+
+/// Runs `f` with the current thread's block of ids.
+#[inline]
+pub(crate) fn with_ids<R>(f: impl FnOnce(&Cell<Block>) -> R) -> R {
+    CONTEXT.with(|context| f(&context.ids))
 }

@@ -12,4 +12,5 @@ pub use runtime::{Builder, Runtime, block_on};
 pub use sched::budget::yield_now;
 pub use task::join::JoinHandle;
 pub use tree::body::ScopeBody;
+pub use tree::id::ScopeId;
 pub use tree::scope::Scope;

@@ -12,7 +12,16 @@ mod imp {
     pub(crate) use std::hint::spin_loop;
     pub(crate) use std::sync::Arc;
     pub(crate) use std::thread;
-    pub(crate) use std::thread_local;
+
+    /// A thread-local that needs neither initialisation nor destructor.
+    macro_rules! thread_local_const {
+        (static $name:ident: $ty:ty = $init:expr;) => {
+            std::thread_local! {
+                static $name: $ty = const { $init };
+            }
+        };
+    }
+    pub(crate) use thread_local_const;
 
     pub(crate) mod atomic {
         pub(crate) use std::sync::atomic::{
@@ -69,7 +78,15 @@ mod imp {
     pub(crate) use loom::hint::spin_loop;
     pub(crate) use loom::sync::Arc;
     pub(crate) use loom::thread;
-    pub(crate) use loom::thread_local;
+
+    macro_rules! thread_local_const {
+        (static $name:ident: $ty:ty = $init:expr;) => {
+            loom::thread_local! {
+                static $name: $ty = $init;
+            }
+        };
+    }
+    pub(crate) use thread_local_const;
 
     pub(crate) mod atomic {
         pub(crate) use loom::sync::atomic::{

@@ -30,10 +30,26 @@ pub(crate) struct BlockingPool {
 
 struct State {
     queue: VecDeque<Runnable>,
+    /// Every thread not joined yet: a thread uses the pool's memory until its very end.
     threads: Vec<thread::JoinHandle<()>>,
+    /// Threads that have left; the next submit joins them.
+    left: Vec<thread::ThreadId>,
     live: usize,
     idle: usize,
     shutdown: bool,
+}
+
+impl State {
+    /// The handles of threads that have left.
+    fn take_left(&mut self) -> Vec<thread::JoinHandle<()>> {
+        let left = std::mem::take(&mut self.left);
+        self.threads.extract_if(.., |thread| left.contains(&thread.thread().id())).collect()
+    }
+}
+
+/// Joins a pool thread. It cannot have panicked: tasks catch, and what else panics ends the process.
+fn join(thread: thread::JoinHandle<()>) {
+    let _ = thread.join();
 }
 
 impl BlockingPool {
@@ -42,6 +58,7 @@ impl BlockingPool {
             state: Mutex::new(State {
                 queue: VecDeque::new(),
                 threads: Vec::new(),
+                left: Vec::new(),
                 live: 0,
                 idle: 0,
                 shutdown: false,
@@ -58,7 +75,6 @@ impl BlockingPool {
         if state.idle < state.queue.len() + 1 && state.live < self.max_threads {
             match self.start_thread(sched) {
                 Ok(thread) => {
-                    state.threads.retain(|thread| !thread.is_finished());
                     state.threads.push(thread);
                     state.live += 1;
                 }
@@ -67,8 +83,11 @@ impl BlockingPool {
             }
         }
         state.queue.push_back(runnable);
+        let left = state.take_left();
         drop(state);
         self.work.notify_one();
+        // They have released the lock for the last time, or are about to.
+        left.into_iter().for_each(join);
         Ok(())
     }
 
@@ -102,6 +121,7 @@ impl BlockingPool {
             }
         }
         state.live -= 1;
+        state.left.push(thread::current().id());
     }
 
     /// Whether no call is queued or under way.

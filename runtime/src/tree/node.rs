@@ -37,6 +37,7 @@ use std::sync::Arc as StdArc;
 use std::task::{Poll, Waker};
 
 use super::failure::{self, Cancelled, Payload};
+use super::id::ScopeId;
 use super::parked::{Link, ParkedList};
 use super::root::RootSignal;
 use super::state::{AfterEnd, NodeState, Seen, Wait};
@@ -46,6 +47,7 @@ use crate::sync::{Mutex, UnsafeCell};
 
 /// See the [module](self).
 pub(crate) struct Node {
+    id: ScopeId,
     state: NodeState,
     sched: SchedRef,
     up: Up,
@@ -133,6 +135,7 @@ impl Node {
 
     fn new(sched: SchedRef, up: Up) -> Self {
         Self {
+            id: ScopeId::next(),
             state: NodeState::new(),
             sched,
             up,
@@ -149,6 +152,10 @@ impl Node {
     /// [`child_added`](Self::child_added), or is the node's body, and is gone before the node is.
     pub(crate) unsafe fn to_ref(&self) -> NodeRef {
         NodeRef(NonNull::from(self))
+    }
+
+    pub(crate) fn id(&self) -> ScopeId {
+        self.id
     }
 
     pub(crate) fn sched(&self) -> SchedRef {
@@ -363,6 +370,6 @@ impl Node {
 
 impl std::fmt::Debug for Node {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Node").field("state", &self.state).finish_non_exhaustive()
+        f.debug_struct("Node").field("id", &self.id).field("state", &self.state).finish_non_exhaustive()
     }
 }
