@@ -51,8 +51,8 @@ impl Runtime {
     /// and need not be `Send`.
     ///
     /// # Panics
-    /// With the first panic of the tree, after everything has ended; and if called on one of this runtime's own
-    /// workers, before anything runs.
+    /// With the first panic of the tree, after everything has ended; if the root scope was aborted, likewise; and if
+    /// called on one of this runtime's own workers, before anything runs.
     pub fn block_on<'env, B, T>(&self, body: B) -> T
     where
         B: for<'scope> AsyncFnOnce(&'scope Scope<'scope, 'env>) -> T,
@@ -60,6 +60,14 @@ impl Runtime {
         // SAFETY: used by the tree that `root::run` waits for, while `self` holds the scheduler.
         let sched: SchedRef = unsafe { self.scheduler.to_ref() };
         root::run(sched, body)
+    }
+
+    /// Moves the clock of a runtime with a [virtual clock](Builder::virtual_clock) on by `duration`.
+    ///
+    /// # Panics
+    /// If the runtime's clock is the system's.
+    pub fn advance(&self, duration: std::time::Duration) {
+        assert!(self.scheduler.driver().advance(duration), "only a virtual clock can be advanced");
     }
 
     /// How many workers the runtime has.

@@ -263,17 +263,29 @@ impl<T: Item> Owner<T> {
         Some(unsafe { Shared::item(raw) })
     }
 
-    /// Takes the oldest item, from the top, in competition with thieves.
+    /// Takes the oldest item, from the top, in competition with thieves. Needs no fence: the owner knows `bottom`.
     #[inline]
     pub(crate) fn take_oldest(&self) -> Option<T> {
-        loop {
-            match self.shared.steal() {
-                Steal::Taken(item) => return Some(item),
-                Steal::Empty => return None,
-                // Somebody else took one: the competition makes progress.
-                Steal::Retry => crate::sync::spin_loop(),
+        let shared = &*self.shared;
+        // Relaxed: only the owner writes these two.
+        let bottom = shared.bottom.0.load(Ordering::Relaxed);
+        // Relaxed: as above.
+        let ring = shared.ring.load(Ordering::Relaxed);
+        // Relaxed: the swap checks it, and the slots are the owner's own writes.
+        let mut top = shared.top.0.load(Ordering::Relaxed);
+        while top != bottom {
+            // SAFETY: the present ring; freed with the deque only.
+            let raw = unsafe { &*ring }.get(top);
+            // SeqCst, Relaxed: as in `Shared::steal`.
+            let next = top.wrapping_add(1);
+            match shared.top.0.compare_exchange(top, next, Ordering::SeqCst, Ordering::Relaxed) {
+                // SAFETY: the swap won index `top`.
+                Ok(_) => return Some(unsafe { Shared::item(raw) }),
+                // A thief took one: the competition makes progress.
+                Err(now) => top = now,
             }
         }
+        None
     }
 
     /// How many items there are; exact but for thieves.

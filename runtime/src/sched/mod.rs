@@ -9,7 +9,7 @@
 //! ```
 //!
 //! - [`worker`]: what a worker thread does; [`worker::Worker::next`] is the order of choice, in one function
-//! - [`deque`]: a lane: growable, stealable
+//! - [`spawn_lane`], [`deque`]: the lanes: growable, stealable
 //! - [`idle`], [`parker`]: who searches, who sleeps, whom a push wakes; argued in `README.md` beside this file
 //! - [`budget`]: an always-ready task yields
 //! - [`blocking`]: the bounded pool of threads for closures that block
@@ -21,6 +21,7 @@ pub(crate) mod budget;
 pub(crate) mod deque;
 pub(crate) mod idle;
 pub(crate) mod parker;
+pub(crate) mod spawn_lane;
 pub(crate) mod worker;
 
 use std::io;
@@ -49,7 +50,7 @@ pub(crate) struct Scheduler {
     /// The worker that sleeps in the driver, a hint; `usize::MAX` if none.
     in_driver: AtomicUsize,
     blocking: BlockingPool,
-    /// Foreign threads inside [`schedule_foreign`](Scheduler::schedule_foreign).
+    /// Foreign threads inside [`schedule_foreign`](SchedRef::schedule_foreign).
     visitors: Visitors,
     /// Roots whose thread is awake. Of interest to a virtual clock alone.
     roots_awake: AtomicUsize,

@@ -13,7 +13,7 @@
 //! | oldest woken task | newer children | [`SPAWNED_RUN`] picks between two of the woken lane |
 //! | remote task, I/O, timers | own tasks | [`FOREIGN_EVERY`] picks between two looks |
 //! | oldest child | newer children, for ever | [`OLDEST_WAIT`], then it is taken, unless thieves or idleness come first |
-//! | any task | a task that is always ready | its budget ([`budget`](super::budget)) |
+//! | any task | a task that is always ready | its budget ([`budget`]) |
 //!
 //! A pick is one poll of one task; what one poll takes is up to the task.
 
@@ -22,6 +22,7 @@ use std::time::{Duration, Instant};
 
 use super::deque::{Owner, Steal, Stealer, deque};
 use super::idle::AfterSearch;
+use super::spawn_lane::SpawnLane;
 use super::{Config, Mate, SchedRef, Scheduler, budget};
 use crate::context;
 use crate::driver::Wait;
@@ -47,7 +48,7 @@ const LANE_LEN: usize = if cfg!(loom) { 2 } else { 256 };
 pub(crate) struct Worker {
     scheduler: Arc<Scheduler>,
     index: usize,
-    spawned: Owner<Runnable>,
+    spawned: SpawnLane<Runnable>,
     woken: Owner<Runnable>,
     /// Picks made.
     tick: Cell<u32>,
@@ -65,7 +66,7 @@ pub(crate) fn scheduler(config: &Config) -> std::io::Result<(Arc<Scheduler>, Vec
     let mut lanes = Vec::new();
     let mut mates = Vec::new();
     for _ in 0..config.workers {
-        let (spawned, spawned_stealer) = deque(LANE_LEN);
+        let (spawned, spawned_stealer) = SpawnLane::new(LANE_LEN, config.workers > 1);
         let (woken, woken_stealer) = deque(LANE_LEN);
         lanes.push((spawned, woken));
         mates.push(Mate { spawned: spawned_stealer, woken: woken_stealer, parker: super::Parker::new() });
@@ -96,7 +97,11 @@ impl Worker {
         // SAFETY: `self` lives in this frame and the guard is dropped before it, being declared later.
         let _context = unsafe { context::enter_worker(sched, &self) };
         loop {
-            if let Some(runnable) = self.next().or_else(|| self.search()) {
+            if let Some(runnable) = self.next() {
+                self.run_task(runnable);
+            } else if context::count_out() {
+                // May have woken a parent, here.
+            } else if let Some(runnable) = self.search() {
                 self.run_task(runnable);
             } else if self.scheduler.is_shut_down() {
                 return;
@@ -149,7 +154,7 @@ impl Worker {
     }
 
     fn oldest_child_if_overdue(&self) -> Option<Runnable> {
-        if self.spawned.len() == 0 {
+        if self.spawned.is_empty() {
             self.oldest.set((0, None));
             return None;
         }
@@ -174,13 +179,15 @@ impl Worker {
         self.scheduler.remote.pop().ok()
     }
 
-    /// Wakes a mate if there is more to do here than the task just picked.
+    /// Offers the mates a share of what is left here, and wakes one if nobody looks.
     ///
-    /// The look at `idle` is without a fence, so it may miss a worker that goes to sleep at this moment; the next
+    /// The looks at `idle` are without a fence, so they may miss a worker that goes to sleep at this moment; the next
     /// pick looks again. What must not be missed is only that somebody runs the task, and this worker will.
     #[inline]
     fn share(&self) {
-        if self.scheduler.idle.wants_wake() && (self.spawned.len() > 0 || self.woken.len() > 0) {
+        let idle = &self.scheduler.idle;
+        self.spawned.offer(idle.is_anybody_hungry());
+        if idle.wants_wake() && (!self.spawned.is_empty() || self.woken.len() > 0) {
             self.scheduler.wake_one();
         }
     }
@@ -188,9 +195,10 @@ impl Worker {
     /// Puts a child just spawned into the spawn lane.
     #[inline]
     pub(super) fn push_child(&self, runnable: Runnable) {
-        self.spawned.push(runnable);
+        let idle = &self.scheduler.idle;
+        self.spawned.push(runnable, idle.is_anybody_hungry());
         // At once, and not at the next pick: the task that spawned it may compute for long before it awaits.
-        if self.scheduler.idle.wants_wake() {
+        if idle.wants_wake() {
             self.scheduler.wake_one();
         }
     }
@@ -202,7 +210,7 @@ impl Worker {
     #[inline]
     pub(super) fn push_woken(&self, runnable: Runnable, yielded: bool) {
         if context::is_ending() && !yielded {
-            self.spawned.push(runnable);
+            self.spawned.push(runnable, false);
         } else {
             self.woken.push(runnable);
         }
@@ -238,13 +246,15 @@ impl Worker {
         let mates = &self.scheduler.workers;
         let start = self.random() as usize % mates.len();
         let others = || (0..mates.len()).map(|n| (start + n) % mates.len()).filter(|&n| n != self.index);
+        let keep_child = |runnable| self.spawned.push(runnable, false);
+        let keep_woken = |runnable| self.woken.push(runnable);
         others()
-            .find_map(|victim| Self::steal_into(&mates[victim].spawned, &self.spawned))
-            .or_else(|| others().find_map(|victim| Self::steal_into(&mates[victim].woken, &self.woken)))
+            .find_map(|victim| Self::steal_from(&mates[victim].spawned, keep_child))
+            .or_else(|| others().find_map(|victim| Self::steal_from(&mates[victim].woken, keep_woken)))
     }
 
-    /// Takes the oldest half, up to [`STEAL_MAX`]: the first to run, the rest into `lane`.
-    fn steal_into(victim: &Stealer<Runnable>, lane: &Owner<Runnable>) -> Option<Runnable> {
+    /// Takes the oldest half, up to [`STEAL_MAX`]: the first to run, the rest to `keep`.
+    fn steal_from(victim: &Stealer<Runnable>, keep: impl Fn(Runnable)) -> Option<Runnable> {
         let first = loop {
             match victim.steal() {
                 Steal::Taken(runnable) => break runnable,
@@ -255,7 +265,7 @@ impl Worker {
         let more = (victim.len() / 2).min(STEAL_MAX - 1);
         for _ in 0..more {
             match victim.steal() {
-                Steal::Taken(runnable) => lane.push(runnable),
+                Steal::Taken(runnable) => keep(runnable),
                 Steal::Empty | Steal::Retry => break,
             }
         }

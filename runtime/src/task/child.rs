@@ -70,6 +70,7 @@ impl<F: Future> Future for Child<F> {
 
     #[inline]
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        context::begin_poll(self.parent);
         if self.parent.is_cancelled() {
             return self.end(None);
         }
@@ -83,6 +84,15 @@ impl<F: Future> Future for Child<F> {
             Err(payload) => {
                 this.parent.fail(payload);
                 self.end(None)
+            }
+            // Parked before, and so on the parent's list, unless a cancel has taken it off: that cancel's wake polls
+            // this task again, whatever this check sees.
+            Ok(Poll::Pending) if *this.parked => {
+                if this.parent.is_cancelled() {
+                    self.end(None)
+                } else {
+                    Poll::Pending
+                }
             }
             Ok(Poll::Pending) => {
                 let link = NonNull::from(this.link.as_ref().get_ref());

@@ -91,8 +91,11 @@ where
     type Output = Outcome<T>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        context::begin_poll(self.parent);
         loop {
             let cancelled = self.node().is_cancelled_from_above();
+            // SAFETY: used while the body is polled, below.
+            let node = unsafe { self.node().to_ref() };
             let polled = match self.as_mut().project().stage.project() {
                 StageNow::Start(_) => {
                     self.as_mut().start(cancelled);
@@ -102,7 +105,12 @@ where
                     self.as_mut().drop_body(None);
                     continue;
                 }
-                StageNow::Body(future) => guard(|| future.poll(cx)),
+                StageNow::Body(future) => {
+                    let before = context::enter_body(node);
+                    let polled = guard(|| future.poll(cx));
+                    context::leave_body(before);
+                    polled
+                }
                 StageNow::Drain(_) => match self.as_mut().drain(cx) {
                     Drain::Ended(outcome) => return Poll::Ready(outcome),
                     Drain::Parked => return Poll::Pending,
@@ -160,7 +168,11 @@ where
         // SAFETY: the scope lies in this pinned task. Whatever uses the reference is the body's future, which is
         // dropped before the drain, and descendants, for which the drain waits; the task goes away after it.
         let scope: &'scope Scope<'scope, 'scope> = unsafe { &*scope };
-        match guard(|| body.call(scope, Token)) {
+        // SAFETY: used while the body is called, in the next lines.
+        let before = context::enter_body(unsafe { self.node().to_ref() });
+        let called = guard(|| body.call(scope, Token));
+        context::leave_body(before);
+        match called {
             Ok(future) => self.as_mut().project().stage.set(Stage::Body(future)),
             Err(payload) => self.node().fail(payload),
         }
@@ -200,10 +212,10 @@ where
         let node = self.node();
         let parent = self.parent;
         let failure = node.take_failure();
-        if failure.is_some() || node.is_cancelled() {
-            if let Some(value) = value.take() {
-                drop_into(value, &parent);
-            }
+        if (failure.is_some() || node.is_cancelled())
+            && let Some(value) = value.take()
+        {
+            drop_into(value, &parent);
         }
         if let Some(payload) = failure {
             parent.fail(payload);
@@ -216,6 +228,10 @@ where
     }
 
     fn park(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Park {
+        if self.parked {
+            // As in `Child::poll`.
+            return if self.node().is_cancelled_from_above() { Park::Cancelled } else { Park::Parked };
+        }
         let park = self.as_ref().pinned_node().park_self(cx.waker());
         if park == Park::Parked {
             *self.as_mut().project().parked = true;

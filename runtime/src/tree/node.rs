@@ -7,7 +7,7 @@
 //! # Who touches what
 //!
 //! ```text
-//!   Scope::spawn ──child_added──▶ ┌───────────────────────────────┐ ◀──child_ended── the thread that ran a child
+//!   Scope::spawn ──child_added──▶ ┌───────────────────────────────┐ ◀──children_ended── the thread that ran them
 //!   Child::poll ──park/unpark──▶  │ state   held{parked, failure, │ ◀──fail/cancel── a child, the body, a value
 //!   Scope::alloc ──keep──▶        │         values}    waiter     │ ◀──poll_drained, drop_values── own task only
 //!                                 └───────────────────────────────┘
@@ -42,6 +42,7 @@ use super::parked::{Link, ParkedList};
 use super::root::RootSignal;
 use super::state::{AfterEnd, NodeState, Seen, Wait};
 use super::values::Values;
+use crate::context;
 use crate::sched::SchedRef;
 use crate::sync::{Mutex, UnsafeCell};
 
@@ -172,16 +173,31 @@ impl Node {
 
     // ---- children ------------------------------------------------------------------------------------------
 
-    /// Counts a child in, before its task exists.
+    /// Counts a child in, before its task exists. If it is the node's own body that spawns, the count is put off to
+    /// the end of the body's poll ([`context::leave_body`]).
     #[inline]
     pub(crate) fn child_added(&self) {
-        self.state.child_added();
+        if !context::put_off_child_added(self) {
+            self.state.children_added(1);
+        }
     }
 
-    /// Counts a child out, after its future and its untaken output are gone. The node may be gone on return.
+    /// Counts in what was put off.
     #[inline]
-    pub(crate) fn child_ended(node: NodeRef) {
-        match node.state.child_ended() {
+    pub(crate) fn children_added(&self, n: u64) {
+        self.state.children_added(n);
+    }
+
+    /// Whether counting `n` children out would end a wait.
+    #[inline]
+    pub(crate) fn waits_only_for(&self, n: u64) -> bool {
+        self.state.waits_only_for(n)
+    }
+
+    /// Counts `n` children out, after their futures and untaken outputs are gone. The node may be gone on return.
+    #[inline]
+    pub(crate) fn children_ended(node: NodeRef, n: u64) {
+        match node.state.children_ended(n) {
             AfterEnd::Leave => {}
             AfterEnd::WakeWaiter => {
                 let waker = node.waiter.with_mut(|slot| {
@@ -310,6 +326,7 @@ impl Node {
         let mut held = self.held.lock();
         let loser = if held.failure.is_none() { held.failure.replace(payload) } else { Some(payload) };
         drop(held);
+        self.state.set_holds();
         self.cancel();
         if let Some(loser) = loser {
             failure::discard(loser);
@@ -318,14 +335,16 @@ impl Node {
 
     /// The failure to hand to the scope above.
     pub(crate) fn take_failure(&self) -> Option<Payload> {
-        self.held.lock().failure.take()
+        if self.state.holds() { self.held.lock().failure.take() } else { None }
     }
 
     // ---- values and the end ----------------------------------------------------------------------------------
 
     /// Gives `value` to the node. The pointer is good until [`drop_values`](Self::drop_values).
     pub(crate) fn keep<S: Send>(&self, value: S) -> NonNull<S> {
-        self.held.lock().values.push(value)
+        let ptr = self.held.lock().values.push(value);
+        self.state.set_holds();
+        ptr
     }
 
     /// Waits until no child lives. Only the node's own task calls it, always with a waker of that same task:
@@ -354,6 +373,9 @@ impl Node {
     /// The node's body has been dropped, and since then [`poll_drained`](Self::poll_drained) said `Ready`.
     pub(crate) unsafe fn drop_values(&self) -> bool {
         let mut any = false;
+        if !self.state.holds() {
+            return any;
+        }
         loop {
             let mut held = self.held.lock();
             // SAFETY: the body and all descendants are gone, so nothing borrows from the values any more. What

@@ -80,7 +80,8 @@ impl Drop for NoUnwind {
 /// Runs `body` and everything below it to its end on the calling thread and `sched`'s workers.
 ///
 /// # Panics
-/// If the calling thread is a worker of the same scheduler; and with the tree's failure, after all has ended.
+/// If the calling thread is a worker of the same scheduler; and, after all has ended, with the tree's failure, or if
+/// the root scope was aborted.
 pub(crate) fn run<'env, B, T>(sched: SchedRef, body: B) -> T
 where
     B: for<'scope> AsyncFnOnce(&'scope Scope<'scope, 'env>) -> T,
@@ -112,7 +113,7 @@ where
             }
             std::panic::resume_unwind(payload)
         }
-        (None, None) => failure::unwind_cancelled(),
+        (None, None) => panic!("the root scope was aborted, so there is no value to return"),
     }
 }
 
