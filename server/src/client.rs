@@ -7,6 +7,8 @@ mod line;
 
 use std::io::{self, BufRead, BufReader, IsTerminal, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::process;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
 use crate::protocol::{END, ID_BYTES, encode};
@@ -14,11 +16,11 @@ use crate::protocol::{END, ID_BYTES, encode};
 /// Talks to the server until stdin or the connection ends.
 ///
 /// At the end of stdin the sending side is closed; what the server still has queued for this client is
-/// shown.
+/// shown. If the server goes away before, ends the process with exit code 1 and a line on stderr.
 ///
 /// # Errors
 ///
-/// If the server cannot be reached, or goes away while stdin is open.
+/// If the server cannot be reached, or breaks the connection.
 pub fn run(addr: SocketAddr) -> io::Result<()> {
     let context = |error: io::Error| io::Error::new(error.kind(), format!("cannot talk to {addr}: {error}"));
     let socket = TcpStream::connect(addr).map_err(context)?;
@@ -30,14 +32,27 @@ pub fn run(addr: SocketAddr) -> io::Result<()> {
     if io::stdin().is_terminal() {
         show(format_args!("type: ID TEXT, and ctrl-d to leave"));
     }
-    let receiver = thread::spawn(move || receive(from_server));
-    let sent = send(io::stdin().lock(), &socket, || receiver.is_finished());
-    if receiver.is_finished() || sent.is_err() {
-        return Err(context(io::Error::new(io::ErrorKind::UnexpectedEof, "the server closed the connection")));
-    }
-    // Fails if the server has gone, and then the receiver ends as well.
-    let _ = socket.shutdown(Shutdown::Write);
-    receiver.join().unwrap_or(Ok(())).map_err(context)
+    // Whether the connection may end: nobody waits for what is typed any more.
+    let leaving = AtomicBool::new(false);
+    thread::scope(|threads| {
+        let receiver = threads.spawn(|| {
+            let received = receive(from_server);
+            // Acquire: pairs with the Release below; the server closes after it was told.
+            if !leaving.load(Ordering::Acquire) {
+                // The other thread may be reading stdin, from which nothing can call it back.
+                let why = received.err().map_or_else(|| "it closed the connection".into(), |e| e.to_string());
+                let _ = writeln!(io::stderr(), "error: lost {addr}: {why}");
+                process::exit(1);
+            }
+            received
+        });
+        let sent = send(io::stdin().lock(), &socket);
+        leaving.store(true, Ordering::Release);
+        // Fails if the server has gone, and then both directions have ended.
+        let _ = socket.shutdown(Shutdown::Write);
+        let received = receiver.join().unwrap_or(Ok(()));
+        sent.and(received).map_err(context)
+    })
 }
 
 /// Shows each frame on a line of its own.
@@ -53,12 +68,9 @@ fn receive(mut from_server: impl BufRead) -> io::Result<()> {
 }
 
 /// Sends what lines say, and complains about those that say nothing.
-fn send(lines: impl BufRead, mut to_server: impl Write, over: impl Fn() -> bool) -> io::Result<()> {
+fn send(lines: impl BufRead, mut to_server: impl Write) -> io::Result<()> {
     let mut frame = Vec::new();
     for line in lines.split(b'\n') {
-        if over() {
-            return Ok(());
-        }
         match line::parse(&line?) {
             Ok(None) => {}
             Ok(Some((to, payload))) => {
@@ -66,7 +78,9 @@ fn send(lines: impl BufRead, mut to_server: impl Write, over: impl Fn() -> bool)
                 encode(to, payload, &mut frame);
                 to_server.write_all(&frame)?;
             }
-            Err(wrong) => eprintln!("{wrong}"),
+            Err(wrong) => {
+                let _ = writeln!(io::stderr(), "{wrong}");
+            }
         }
     }
     Ok(())

@@ -22,7 +22,11 @@ pub(super) fn parse(line: &[u8]) -> Result<Option<(u32, &[u8])>, String> {
     let digits = std::str::from_utf8(id).ok().filter(|id| id.bytes().all(|byte| byte.is_ascii_digit()));
     match digits.and_then(|id| id.parse().ok()) {
         Some(id) => Ok(Some((id, text))),
-        None => Err(format!("a line starts with an id, a number up to {}, not with {:?}", u32::MAX, printable(id))),
+        None => Err(format!(
+            "a line starts with an id, a number up to {}, not with {:?}",
+            u32::MAX,
+            printable(id)
+        )),
     }
 }
 

@@ -44,20 +44,24 @@ impl Link<'_> {
         let mut inbox = Inbox::new(self.router.limits().max_frame);
         let mut left = None;
         loop {
-            match self.receive(&mut inbox, &mut left).await {
-                Ok(Routed::All) => {}
-                Ok(Routed::Blocked) => {
-                    if let Err(too_long) = self.deliver(&mut inbox).await {
-                        return ReadEnd::TooLong(too_long);
-                    }
-                }
+            let routed = match self.receive(&mut inbox, &mut left).await {
+                Ok(Ok(Routed::Blocked)) => self.deliver(&mut inbox).await,
+                Ok(routed) => routed.map(drop),
                 Err(end) => return end,
+            };
+            if let Err(too_long) = routed {
+                self.router.stats().too_long.add(1);
+                return ReadEnd::TooLong(too_long);
             }
         }
     }
 
     /// Reads once and routes what is complete.
-    async fn receive(&self, inbox: &mut Inbox, left: &mut Option<Waker>) -> Result<Routed, ReadEnd> {
+    async fn receive(
+        &self,
+        inbox: &mut Inbox,
+        left: &mut Option<Waker>,
+    ) -> Result<Result<Routed, TooLong>, ReadEnd> {
         poll_fn(|cx| {
             if self.seat.poll_stop(left, cx).is_ready() {
                 return Poll::Ready(Err(ReadEnd::Stopped));
@@ -66,14 +70,13 @@ impl Link<'_> {
                 Poll::Ready(result) => result.map_err(Some),
                 Poll::Pending => Err(None),
             };
-            let received = SCRATCH.with_borrow_mut(|scratch| {
-                inbox.receive(scratch, read, |frames| self.router.route(frames))
-            });
+            let received = SCRATCH
+                .with_borrow_mut(|scratch| inbox.receive(scratch, read, |frames| self.router.route(frames)));
             match received {
                 Ok((0, _)) => Poll::Ready(Err(ReadEnd::Eof)),
                 Ok((_, routed)) => {
                     self.router.stats().reads.add(1);
-                    Poll::Ready(routed.map_err(ReadEnd::TooLong))
+                    Poll::Ready(Ok(routed))
                 }
                 Err(Some(error)) => Poll::Ready(Err(ReadEnd::Broken(error))),
                 Err(None) => Poll::Pending,

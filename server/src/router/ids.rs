@@ -25,8 +25,7 @@ impl Ids {
         debug_assert!(index_bits < u32::BITS, "an id needs bits besides the index");
         // Odd numbers are the invertible ones; Newton's step doubles the correct low bits: 3, 6, .. 48.
         let key = fastrand::u32(..) | 1;
-        let inverse =
-            (0..4).fold(key, |x, _| x.wrapping_mul(2u32.wrapping_sub(key.wrapping_mul(x))));
+        let inverse = (0..4).fold(key, |x, _| x.wrapping_mul(2u32.wrapping_sub(key.wrapping_mul(x))));
         Ids { index_bits, key, inverse }
     }
 
