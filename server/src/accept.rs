@@ -4,6 +4,7 @@ use std::io;
 use std::time::Duration;
 
 use futures_lite::future;
+use socket2::{SockRef, TcpKeepalive};
 use treescope::net::{TcpListener, TcpStream};
 use treescope::time::sleep;
 
@@ -12,6 +13,9 @@ use crate::router::Router;
 /// How long accepting pauses when the system is out of file descriptors or memory; less if a
 /// connection ends meanwhile.
 const PAUSE: Duration = Duration::from_millis(100);
+
+/// How long a connection is silent before the kernel asks whether the peer is there.
+const KEEPALIVE: Duration = Duration::from_secs(60);
 
 /// Accepts connections, one at a time, and never fails for good.
 #[derive(Debug)]
@@ -35,9 +39,9 @@ impl<'r> Acceptor<'r> {
             match self.listener.accept().await {
                 Ok((socket, peer)) => {
                     self.short = false;
-                    if let Err(error) = socket.set_nodelay(true) {
+                    if let Err(error) = set_options(&socket) {
                         // The peer has gone already; the reader will find out.
-                        tracing::debug!(%peer, %error, "no TCP_NODELAY");
+                        tracing::debug!(%peer, %error, "no socket options");
                     }
                     tracing::debug!(%peer, "accepted");
                     return socket;
@@ -62,6 +66,13 @@ impl<'r> Acceptor<'r> {
         })
         .await;
     }
+}
+
+/// Frames leave at once. A peer that has vanished without a word is noticed after some minutes, though
+/// nothing is sent to it: else it would keep its place for ever.
+fn set_options(socket: &TcpStream) -> io::Result<()> {
+    socket.set_nodelay(true)?;
+    SockRef::from(socket).set_tcp_keepalive(&TcpKeepalive::new().with_time(KEEPALIVE))
 }
 
 /// Whether the error is about a connection that came and went before it was accepted. Any other is

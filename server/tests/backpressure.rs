@@ -100,10 +100,10 @@ fn a_receiver_that_takes_a_little_now_and_then_stays() {
         let mut stalls = 0;
         with_full_receiver(limits, |server, receiver| {
             let (started, mut before) = (Instant::now(), Instant::now());
-            // A quarter of the kernel's largest receive buffer at a time, so that its window opens.
-            let mut space = vec![0; 256 << 10];
-            while started.elapsed() < 2 * STALL {
-                thread::sleep(Duration::from_millis(60));
+            // So little that the kernel does not report room within the time: that takes a third of its buffer.
+            let mut space = vec![0; 32 << 10];
+            while started.elapsed() < 3 * STALL {
+                thread::sleep(Duration::from_millis(50));
                 receiver.socket().read_exact(&mut space).unwrap();
                 longest = longest.max(before.elapsed());
                 before = Instant::now();

@@ -1,12 +1,13 @@
 //! From the connection's queue to the socket.
 
 use std::future::poll_fn;
-use std::io;
+use std::io::{self, ErrorKind};
 use std::pin::Pin;
 use std::task::Poll;
 use std::time::Duration;
 
 use futures_lite::io::{AsyncRead, AsyncWrite};
+use socket2::SockRef;
 use treescope::time::timeout;
 
 use super::Link;
@@ -48,8 +49,11 @@ impl Link<'_> {
     async fn write_batch(&self, batch: &[u8]) -> Result<(), WriteEnd> {
         let mut written = 0;
         while written < batch.len() {
-            let taken = timeout(self.router.limits().stall_timeout, self.write_some(&batch[written..])).await;
-            let n = taken.unwrap_or(Err(WriteEnd::Stalled))?;
+            let rest = &batch[written..];
+            let n = match timeout(self.router.limits().stall_timeout, self.write_some(rest)).await {
+                Ok(taken) => taken?,
+                Err(_) => self.write_unasked(rest)?,
+            };
             let stats = self.router.stats();
             stats.writes.add(1);
             stats.written.add(n);
@@ -63,11 +67,24 @@ impl Link<'_> {
 
     async fn write_some(&self, bytes: &[u8]) -> Result<usize, WriteEnd> {
         poll_fn(|cx| match Pin::new(&mut &self.socket).poll_write(cx, bytes) {
-            Poll::Ready(Ok(0)) => Poll::Ready(Err(WriteEnd::Broken(io::ErrorKind::WriteZero.into()))),
+            Poll::Ready(Ok(0)) => Poll::Ready(Err(WriteEnd::Broken(ErrorKind::WriteZero.into()))),
             Poll::Ready(result) => Poll::Ready(result.map_err(WriteEnd::Broken)),
             Poll::Pending => self.seat.poll_closed(cx).map(|()| Err(WriteEnd::Closed)),
         })
         .await
+    }
+
+    /// The kernel has not said for `stall_timeout` that there is room. It says so when a good part of its
+    /// buffer is free, which a client on a slow line may not have achieved, so one write is tried before
+    /// the client is taken for stalled.
+    fn write_unasked(&self, bytes: &[u8]) -> Result<usize, WriteEnd> {
+        match SockRef::from(&self.socket).send(bytes) {
+            Ok(n) if n > 0 => Ok(n),
+            Err(error) if !matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => {
+                Err(WriteEnd::Broken(error))
+            }
+            _ => Err(WriteEnd::Stalled),
+        }
     }
 
     /// Everything is written: tells the client so, and gives what is on its way a chance to arrive.
