@@ -204,6 +204,7 @@ mod tests {
             let error = Cli::try_parse_from(["server", arg]).unwrap_err();
             let line = one_line(&error);
             assert!(line.starts_with("error: ") && !line.contains('\n'), "{line}");
+            assert!(!line.contains("Usage"), "{line}");
             assert!(line.contains(arg.split_once('=').unwrap().0), "{line}");
         }
     }

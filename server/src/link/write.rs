@@ -13,8 +13,11 @@ use treescope::time::timeout;
 use super::Link;
 use super::read::SCRATCH;
 
-/// How long a client must have been silent before its socket is closed, see [`Link::linger`].
+/// How long a client must be silent before its socket is closed, see [`Link::linger`].
 const SILENCE: Duration = Duration::from_millis(50);
+
+/// The same for a client that has just sent something and may well go on.
+const SILENCE_OF_A_SENDER: Duration = Duration::from_millis(500);
 
 enum WriteEnd {
     /// The seat was closed: the queue has been dropped.
@@ -94,7 +97,10 @@ impl Link<'_> {
     /// or has been silent for a moment. Its reader has ended, so nobody else reads.
     async fn linger(&self) {
         let _ = self.socket.shutdown(std::net::Shutdown::Write);
-        while let Ok(true) = timeout(SILENCE, self.discard_some()).await {}
+        let mut silence = SILENCE;
+        while let Ok(true) = timeout(silence, self.discard_some()).await {
+            silence = SILENCE_OF_A_SENDER;
+        }
     }
 
     /// `false`: there is nothing more to discard.

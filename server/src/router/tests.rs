@@ -164,6 +164,25 @@ fn senders_are_served_in_the_order_in_which_they_waited() {
 }
 
 #[test]
+fn a_sender_goes_on_when_half_of_the_queue_is_free_and_not_for_less() {
+    let router = Router::new(limits(100));
+    let seat = router.seat().unwrap();
+    route(&router, &mut inbox(&[(seat.id(), &[b'x'; 95])]));
+    let sender = inbox(&[(seat.id(), b"1")]);
+    let run = sender.frames().run().unwrap().unwrap();
+    let (wakes, waker) = counting();
+    let mut send = pin!(router.send(&run));
+    assert_eq!(send.as_mut().poll(&mut Context::from_waker(&waker)), Poll::Pending);
+    let mut buffer = Vec::new();
+    assert!(block_on(seat.take(&mut buffer)));
+    seat.wrote(49);
+    assert_eq!(wakes.0.load(Ordering::Relaxed), 0);
+    seat.wrote(1);
+    assert_eq!(wakes.0.load(Ordering::Relaxed), 1);
+    assert_eq!(send.as_mut().poll(&mut Context::from_waker(&waker)), Poll::Ready(1));
+}
+
+#[test]
 fn senders_that_wait_go_on_when_the_receiver_departs() {
     let ways: [fn(&Seat<'_>); 2] = [|seat| seat.finish(), |seat| seat.close()];
     for depart in ways {
