@@ -24,7 +24,7 @@ crate::sync::thread_local_const! {
 /// Invariant: `worker`, if set, is alive and belongs to `sched`; both are set by a guard that lives in a frame of
 /// this thread below everything that reads them.
 struct Context {
-    /// The scheduler that this thread is a worker of, whatever roots are nested on top; never unset while it is one.
+    /// The scheduler that this thread is a worker of, whatever roots are nested on top.
     home: Cell<Option<SchedRef>>,
     sched: Cell<Option<SchedRef>>,
     worker: Cell<Option<NonNull<Worker>>>,
@@ -96,9 +96,19 @@ pub(crate) fn enter_root(sched: SchedRef) -> Entered {
 ///
 /// # Safety
 /// `worker` outlives the guard, and the guard is dropped, not forgotten.
-pub(crate) unsafe fn enter_worker(sched: SchedRef, worker: &Worker) -> Entered {
+pub(crate) unsafe fn enter_worker(sched: SchedRef, worker: &Worker) -> (Home, Entered) {
     CONTEXT.with(|context| context.home.set(Some(sched)));
-    enter(sched, Some(NonNull::from(worker)))
+    (Home(()), enter(sched, Some(NonNull::from(worker))))
+}
+
+/// The thread is a worker for as long as this lives.
+#[must_use]
+pub(crate) struct Home(());
+
+impl Drop for Home {
+    fn drop(&mut self) {
+        CONTEXT.with(|context| context.home.set(None));
+    }
 }
 
 /// Runs `f` on the current thread's worker if it is one of `sched`'s.

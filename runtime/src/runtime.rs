@@ -80,8 +80,10 @@ impl Drop for Runtime {
     fn drop(&mut self) {
         self.scheduler.shut_down();
         let blocking = self.scheduler.blocking().shut_down();
-        // A runtime's last owner may be a waker that one of its own threads drops. That thread ends by itself: it
-        // holds the scheduler's `Arc`, and returns at its next look at the shutdown flag.
+        // A runtime's last owner may be a user's waker, which a worker drops when it fires a timer, say. That worker
+        // ends by itself: it holds the scheduler's `Arc`, and returns at its next look at the shutdown flag. A thread of
+        // the blocking pool holds none, and needs none: it runs user code only before it counts a child out, while a
+        // root still waits, or in destructors of thread-locals, when it is done with the scheduler.
         let me = thread::current().id();
         for thread in self.threads.drain(..).chain(blocking) {
             if thread.thread().id() != me {

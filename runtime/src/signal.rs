@@ -57,6 +57,15 @@ impl SignalKind {
 
 /// Completes at the first SIGINT that arrives after this call, whenever it is first polled.
 ///
+/// ```no_run
+/// treescope::block_on(async |_| {
+///     treescope::signal::ctrl_c().await?;
+///     println!("goodbye");
+///     std::io::Result::Ok(())
+/// })
+/// # .unwrap();
+/// ```
+///
 /// # Errors
 ///
 /// As [`Signal::new`].
@@ -79,6 +88,21 @@ fn once(kind: SignalKind) -> impl Future<Output = io::Result<()>> + Send + Sync 
 }
 
 /// The signals of one kind that arrive after this value was made. Dropping it ends the listening.
+///
+/// ```no_run
+/// use treescope::signal::{Signal, SignalKind};
+///
+/// treescope::block_on(async |_| {
+///     let hangups = Signal::new(SignalKind::HANGUP)?;
+///     loop {
+///         hangups.recv().await?;
+///         println!("reading the configuration again");
+///     }
+/// #   #[allow(unreachable_code)]
+/// #   std::io::Result::Ok(())
+/// })
+/// # .unwrap();
+/// ```
 pub struct Signal {
     kind: SignalKind,
     handler: SigId,

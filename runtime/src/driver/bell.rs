@@ -40,7 +40,7 @@ impl Bell {
     /// kicked; the caller does that.
     #[must_use]
     pub(super) fn ring(&self) -> bool {
-        // Release: pairs with Acquire in `doze` and `rouse`, so that what was done before the ring (a task
+        // Release: pairs with Acquire in `rouse`, so that what was done before the ring (a task
         // pushed onto a queue) is seen by the thread whose turn it ended.
         self.state.swap(RUNG, Ordering::Release) == ASLEEP
     }
@@ -48,9 +48,8 @@ impl Bell {
     /// Announces a block. False: the bell was rung, and the turn must not block. `rouse` follows either way.
     #[must_use]
     pub(super) fn doze(&self) -> bool {
-        // Acquire on failure: pairs with Release in `ring`. Success reads nothing that another thread wrote
-        // for this one.
-        self.state.compare_exchange(AWAKE, ASLEEP, Ordering::Relaxed, Ordering::Acquire).is_ok()
+        // Relaxed: the `rouse` that follows acquires what a ring handed over.
+        self.state.compare_exchange(AWAKE, ASLEEP, Ordering::Relaxed, Ordering::Relaxed).is_ok()
     }
 
     /// Ends a block, or takes back a ring that came before it. True: the bell was rung.

@@ -7,7 +7,7 @@
 //! time arm and cancel timers, register and drop sockets, and interrupt the turn.
 //!
 //! ```text
-//!   worker (sched)       try_turn --> Turn::run(wait) --> wait_in_kernel / jump
+//!   worker (sched)       try_turn --> Turn::run(wait) --> block / jump --> doze
 //!                                        |                  Bell::doze .. Poller::wait .. Bell::rouse
 //!                                        +--> Poller::deliver --> Sockets::deliver --> Readiness::set --+
 //!                                        +--> Timers::collect ------------------------------------------+--> due
@@ -54,7 +54,9 @@ mod bell;
 mod clock;
 #[cfg_attr(loom, path = "poller_loom.rs")]
 mod poller;
+#[cfg_attr(loom, allow(dead_code))] // There is no socket to use it under loom, only models.
 pub(crate) mod readiness;
+#[cfg_attr(loom, allow(dead_code))] // Likewise.
 mod slab;
 #[cfg(not(loom))]
 pub(crate) mod sockets;
@@ -237,18 +239,11 @@ impl Driver {
     fn block(&self, poller: &mut Poller, due: &mut Vec<Waker>) {
         // Published before the bell: see "No timer is slept through".
         let deadline = self.timers.next_before_sleep();
-        let timeout = match deadline.checked_sub(self.clock.tick()) {
-            None | Some(0) => return self.poll_sockets(poller, due),
-            Some(_) if deadline == NEVER || self.clock.is_virtual() => None,
-            Some(nanoseconds) => Some(Duration::from_nanos(nanoseconds)),
-        };
-        if self.bell.doze() {
-            poller.wait(timeout);
-            poller.deliver(&self.sockets, due);
-        } else {
-            self.poll_sockets(poller, due);
+        match deadline.checked_sub(self.clock.tick()) {
+            None | Some(0) => self.poll_sockets(poller, due),
+            Some(_) if deadline == NEVER || self.clock.is_virtual() => self.doze(poller, due, None),
+            Some(nanoseconds) => self.doze(poller, due, Some(Duration::from_nanos(nanoseconds))),
         }
-        self.bell.rouse();
     }
 
     /// A quiescent turn on a virtual clock: I/O that is ready comes first, then a ring, then the next deadline.
@@ -257,8 +252,9 @@ impl Driver {
         if !due.is_empty() {
             return;
         }
-        match self.timers.next() {
-            NEVER => self.block(poller, due),
+        match self.timers.next_before_sleep() {
+            // Read and published at once: whoever arms a timer from here on rings.
+            NEVER => self.doze(poller, due, None),
             deadline => {
                 if !self.bell.rouse() {
                     self.clock.advance_to(deadline);
@@ -266,7 +262,22 @@ impl Driver {
             }
         }
     }
+
+    /// Waits in the kernel, unless the bell was rung. `timeout` reaches to the deadline published before; none: no
+    /// time limit.
+    fn doze(&self, poller: &mut Poller, due: &mut Vec<Waker>, timeout: Option<Duration>) {
+        if self.bell.doze() {
+            poller.wait(timeout);
+            poller.deliver(&self.sockets, due);
+        } else {
+            self.poll_sockets(poller, due);
+        }
+        self.bell.rouse();
+    }
 }
 
 #[cfg(all(test, not(loom)))]
 mod tests;
+
+#[cfg(all(test, loom))]
+mod models;

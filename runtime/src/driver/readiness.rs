@@ -235,7 +235,7 @@ mod tests {
     #[test]
     fn ticks_wrap_without_touching_the_flags() {
         let readiness = Readiness::new(false);
-        readiness.state.store(u32::MAX & !READY, Ordering::Relaxed);
+        readiness.state.store(!READY, Ordering::Relaxed);
         edge(&readiness, false);
         assert_eq!(readiness.state.load(Ordering::Relaxed), READY | DOUBT);
     }

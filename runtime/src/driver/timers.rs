@@ -138,13 +138,8 @@ impl Timers {
         entry.is_some()
     }
 
-    /// The next deadline, or [`NEVER`].
-    pub(super) fn next(&self) -> u64 {
-        self.heap.lock().next()
-    }
-
-    /// As [`next`](Self::next), and from now until [`collect`](Self::collect) arming an earlier one reports
-    /// that a turn oversleeps.
+    /// The next deadline, or [`NEVER`]. From now until [`collect`](Self::collect), arming an earlier one reports that
+    /// a turn oversleeps.
     pub(super) fn next_before_sleep(&self) -> u64 {
         let mut heap = self.heap.lock();
         heap.sleeping_until = heap.next();
@@ -304,7 +299,7 @@ mod tests {
                 }
             }
             assert_eq!(timers.count(), model.len());
-            assert_eq!(timers.next(), model.keys().next().map_or(NEVER, |rank| rank.0));
+            assert_eq!(timers.heap.lock().next(), model.keys().next().map_or(NEVER, |rank| rank.0));
         }
     }
 

@@ -1,5 +1,24 @@
 //! TCP: [`TcpListener`] and [`TcpStream`].
 //!
+//! ```
+//! use treescope::net::{TcpListener, TcpStream};
+//!
+//! treescope::block_on(async |scope| {
+//!     let listener = &*scope.alloc(TcpListener::bind("127.0.0.1:0")?);
+//!     let address = listener.local_addr()?;
+//!     scope.spawn(async move {
+//!         let (stream, _) = listener.accept().await?;
+//!         stream.write(b"hello").await
+//!     });
+//!     let stream = TcpStream::connect(address).await?;
+//!     let mut greeting = [0; 5];
+//!     stream.read(&mut greeting).await?;
+//!     assert_eq!(&greeting, b"hello");
+//!     std::io::Result::Ok(())
+//! })
+//! # .unwrap();
+//! ```
+//!
 //! A socket is registered once, for both directions and edge-triggered, with the driver of the runtime in which
 //! it was made (an accepted one: with its listener's), and is served by that one wherever it is moved. Making one
 //! outside a runtime is an error of kind [`Other`](io::ErrorKind::Other). Once its runtime has ended, a call

@@ -52,13 +52,6 @@ impl Idle {
         counts & MASK == 0 && counts >= PARKED
     }
 
-    /// Whether anybody is idle, searching or parked. A hint.
-    #[inline]
-    pub(crate) fn is_anybody_hungry(&self) -> bool {
-        // Relaxed: decides how much is offered, not whether it is run.
-        self.counts.load(Ordering::Relaxed) != 0
-    }
-
     /// [`wants_wake`](Self::wants_wake) for whoever pushed to a queue that it will not itself look at again.
     #[inline]
     pub(crate) fn after_push(&self) -> bool {

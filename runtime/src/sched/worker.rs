@@ -22,7 +22,6 @@ use std::time::{Duration, Instant};
 
 use super::deque::{Owner, Steal, Stealer, deque};
 use super::idle::AfterSearch;
-use super::spawn_lane::SpawnLane;
 use super::{Config, Mate, SchedRef, Scheduler, budget};
 use crate::context;
 use crate::driver::Wait;
@@ -48,7 +47,7 @@ const LANE_LEN: usize = if cfg!(loom) { 2 } else { 256 };
 pub(crate) struct Worker {
     scheduler: Arc<Scheduler>,
     index: usize,
-    spawned: SpawnLane<Runnable>,
+    spawned: Owner<Runnable>,
     woken: Owner<Runnable>,
     /// Picks made.
     tick: Cell<u32>,
@@ -66,8 +65,8 @@ pub(crate) fn scheduler(config: &Config) -> std::io::Result<(Arc<Scheduler>, Vec
     let mut lanes = Vec::new();
     let mut mates = Vec::new();
     for _ in 0..config.workers {
-        let (spawned, spawned_stealer) = SpawnLane::new(LANE_LEN, config.workers > 1);
-        let (woken, woken_stealer) = deque(LANE_LEN);
+        let (spawned, spawned_stealer) = deque(LANE_LEN, config.workers > 1);
+        let (woken, woken_stealer) = deque(LANE_LEN, config.workers > 1);
         lanes.push((spawned, woken));
         mates.push(Mate { spawned: spawned_stealer, woken: woken_stealer, parker: super::Parker::new() });
     }
@@ -154,7 +153,7 @@ impl Worker {
     }
 
     fn oldest_child_if_overdue(&self) -> Option<Runnable> {
-        if self.spawned.is_empty() {
+        if self.spawned.len() == 0 {
             self.oldest.set((0, None));
             return None;
         }
@@ -179,15 +178,13 @@ impl Worker {
         self.scheduler.remote.pop().ok()
     }
 
-    /// Offers the mates a share of what is left here, and wakes one if nobody looks.
+    /// Wakes a mate if there is more to do here than the task just picked, and nobody looks for it.
     ///
-    /// The looks at `idle` are without a fence, so they may miss a worker that goes to sleep at this moment; the next
+    /// The look at `idle` is without a fence, so it may miss a worker that goes to sleep at this moment; the next
     /// pick looks again. What must not be missed is only that somebody runs the task, and this worker will.
     #[inline]
     fn share(&self) {
-        let idle = &self.scheduler.idle;
-        self.spawned.offer(idle.is_anybody_hungry());
-        if idle.wants_wake() && (!self.spawned.is_empty() || self.woken.len() > 0) {
+        if self.scheduler.idle.wants_wake() && (self.spawned.len() > 0 || self.woken.len() > 0) {
             self.scheduler.wake_one();
         }
     }
@@ -195,10 +192,9 @@ impl Worker {
     /// Puts a child just spawned into the spawn lane.
     #[inline]
     pub(super) fn push_child(&self, runnable: Runnable) {
-        let idle = &self.scheduler.idle;
-        self.spawned.push(runnable, idle.is_anybody_hungry());
+        self.spawned.push(runnable);
         // At once, and not at the next pick: the task that spawned it may compute for long before it awaits.
-        if idle.wants_wake() {
+        if self.scheduler.idle.wants_wake() {
             self.scheduler.wake_one();
         }
     }
@@ -206,11 +202,12 @@ impl Worker {
     /// Puts a woken task into the woken lane; one that waited for the end of the task being run, into the spawn lane.
     ///
     /// Wakes no mate: most often the task that wakes is about to return, and this worker runs the woken one next,
-    /// sooner than another thread could be woken. If there is more, [`share`](Self::share) sees it.
+    /// sooner than another thread could be woken. If there is more, [`share`](Self::share) sees it. Who wakes many, or is
+    /// about to run user code that may block, calls [`nudge`](super::Scheduler::nudge).
     #[inline]
     pub(super) fn push_woken(&self, runnable: Runnable, yielded: bool) {
         if context::is_ending() && !yielded {
-            self.spawned.push(runnable, false);
+            self.spawned.push(runnable);
         } else {
             self.woken.push(runnable);
         }
@@ -246,15 +243,13 @@ impl Worker {
         let mates = &self.scheduler.workers;
         let start = self.random() as usize % mates.len();
         let others = || (0..mates.len()).map(|n| (start + n) % mates.len()).filter(|&n| n != self.index);
-        let keep_child = |runnable| self.spawned.push(runnable, false);
-        let keep_woken = |runnable| self.woken.push(runnable);
         others()
-            .find_map(|victim| Self::steal_from(&mates[victim].spawned, keep_child))
-            .or_else(|| others().find_map(|victim| Self::steal_from(&mates[victim].woken, keep_woken)))
+            .find_map(|victim| Self::steal_from(&mates[victim].spawned, &self.spawned))
+            .or_else(|| others().find_map(|victim| Self::steal_from(&mates[victim].woken, &self.woken)))
     }
 
-    /// Takes the oldest half, up to [`STEAL_MAX`]: the first to run, the rest to `keep`.
-    fn steal_from(victim: &Stealer<Runnable>, keep: impl Fn(Runnable)) -> Option<Runnable> {
+    /// Takes the oldest half, up to [`STEAL_MAX`]: the first to run, the rest into `lane`.
+    fn steal_from(victim: &Stealer<Runnable>, lane: &Owner<Runnable>) -> Option<Runnable> {
         let first = loop {
             match victim.steal() {
                 Steal::Taken(runnable) => break runnable,
@@ -265,7 +260,7 @@ impl Worker {
         let more = (victim.len() / 2).min(STEAL_MAX - 1);
         for _ in 0..more {
             match victim.steal() {
-                Steal::Taken(runnable) => keep(runnable),
+                Steal::Taken(runnable) => lane.push(runnable),
                 Steal::Empty | Steal::Retry => break,
             }
         }
@@ -276,7 +271,6 @@ impl Worker {
     fn park(&self) {
         let scheduler = &*self.scheduler;
         let was_last = scheduler.idle.park(self.index, self.searching.replace(false));
-        scheduler.rested();
         // The last look: a push that relied on this worker's search is seen here, or its pusher sees it parked.
         let awake = was_last == AfterSearch::WasLast && (scheduler.has_work() || scheduler.is_shut_down());
         if !awake {
@@ -303,7 +297,11 @@ impl Worker {
                 // Relaxed: as above.
                 scheduler.in_driver.store(usize::MAX, Ordering::Relaxed);
             }
-            None => parker.park_thread(),
+            None => {
+                // Whoever has the turn may have taken it before this worker was idle too.
+                scheduler.rested();
+                parker.park_thread();
+            }
         }
     }
 

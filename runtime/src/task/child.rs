@@ -39,8 +39,8 @@ where
     F: Future + Send + 'scope,
     F::Output: Send + 'scope,
 {
-    // SAFETY: the child holds the reference and is counted on the next line; `Node` is pinned wherever a scope
-    // lends it.
+    // SAFETY: the child uses the reference, and the next line sees to it that it is counted; `Node` is pinned
+    // wherever a scope lends it.
     let parent = unsafe { node.to_ref() };
     node.child_added();
     let child = Child { parent, parked: false, link: Link::new(), future: Some(future) };

@@ -33,12 +33,12 @@ use crate::tree::scope::Scope;
 #[inline]
 pub(crate) fn spawn<'scope, B, T>(node: &'scope Node, body: B) -> JoinHandle<'scope, T>
 where
-    B: for<'inner> ScopeBody<'inner, 'scope, T> + 'scope,
+    B: for<'inner> ScopeBody<&'inner Scope<'inner, 'scope>, T> + 'scope,
     T: Send + 'scope,
 {
     let sched = node.sched();
-    // SAFETY: the child holds the reference and is counted on the next line; `Node` is pinned wherever a scope
-    // lends it.
+    // SAFETY: the child uses the reference, and the next line sees to it that it is counted; `Node` is pinned
+    // wherever a scope lends it.
     let parent = unsafe { node.to_ref() };
     node.child_added();
     let task = ScopeTask::<'scope, B, T> {
@@ -56,7 +56,7 @@ where
 
 /// The body's future. `'inner` is instantiated at `'scope`: the body is generic over it and cannot tell, and no
 /// lifetime could name what really holds, "until this task ends".
-type BodyFuture<'scope, B, T> = <B as ScopeBody<'scope, 'scope, T>>::Future;
+type BodyFuture<'scope, B, T> = <B as ScopeBody<&'scope Scope<'scope, 'scope>, T>>::Future;
 
 /// See the [module](self). `!Unpin` through the node, whatever the body's future is: with an `Unpin` body
 /// (`Pin<Box<dyn Future>>`) an auto-`Unpin` task would be polled through a `&mut` that claims to be the only
@@ -64,7 +64,7 @@ type BodyFuture<'scope, B, T> = <B as ScopeBody<'scope, 'scope, T>>::Future;
 #[pin_project(PinnedDrop)]
 struct ScopeTask<'scope, B, T>
 where
-    B: ScopeBody<'scope, 'scope, T>,
+    B: ScopeBody<&'scope Scope<'scope, 'scope>, T>,
 {
     /// Counts this task until it has been run to its end.
     parent: NodeRef,
@@ -86,7 +86,7 @@ enum Stage<B, F, T> {
 
 impl<'scope, B, T> Future for ScopeTask<'scope, B, T>
 where
-    B: ScopeBody<'scope, 'scope, T>,
+    B: ScopeBody<&'scope Scope<'scope, 'scope>, T>,
 {
     type Output = Outcome<T>;
 
@@ -142,7 +142,7 @@ enum Drain<T> {
 
 impl<'scope, B, T> ScopeTask<'scope, B, T>
 where
-    B: ScopeBody<'scope, 'scope, T>,
+    B: ScopeBody<&'scope Scope<'scope, 'scope>, T>,
 {
     fn node(&self) -> &Node {
         self.scope.node()
@@ -243,7 +243,7 @@ where
 #[pinned_drop]
 impl<'scope, B, T> PinnedDrop for ScopeTask<'scope, B, T>
 where
-    B: ScopeBody<'scope, 'scope, T>,
+    B: ScopeBody<&'scope Scope<'scope, 'scope>, T>,
 {
     fn drop(self: Pin<&mut Self>) {
         if !matches!(self.stage, Stage::Ended) {

@@ -9,6 +9,17 @@ use crate::sched::budget;
 
 /// Ticks at once and then every `period`.
 ///
+/// ```
+/// use std::time::Duration;
+/// use treescope::time;
+///
+/// treescope::block_on(async |_| {
+///     let mut interval = time::interval(Duration::from_millis(1));
+///     let first = interval.tick().await;
+///     assert_eq!(interval.tick().await, first + Duration::from_millis(1));
+/// });
+/// ```
+///
 /// # Panics
 ///
 /// When `period` is zero.

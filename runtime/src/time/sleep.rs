@@ -14,6 +14,17 @@ use crate::sync::Arc;
 /// Completes `duration` after this call.
 ///
 /// [`Duration::MAX`] and its like never complete. Other properties: [module](crate::time).
+///
+/// ```
+/// use std::time::Duration;
+/// use treescope::time;
+///
+/// treescope::block_on(async |_| {
+///     let start = time::now();
+///     time::sleep(Duration::from_millis(2)).await;
+///     assert!(time::now() - start >= Duration::from_millis(2));
+/// });
+/// ```
 #[must_use = "a future does nothing unless it is awaited"]
 pub fn sleep(duration: Duration) -> Sleep {
     Sleep::new(super::after(duration))

@@ -72,9 +72,9 @@ fn deadlines_beyond_all_clocks_never_come_and_never_panic() {
         turn(&driver, Wait::No);
         assert!(poll(sleep.as_mut()).is_pending());
     }
-    let _ = sleep(Duration::MAX);
-    let _ = timeout(Duration::MAX, ready(()));
-    let _ = interval(Duration::MAX);
+    drop(sleep(Duration::MAX));
+    drop(timeout(Duration::MAX, ready(())));
+    drop(interval(Duration::MAX));
 }
 
 #[test]

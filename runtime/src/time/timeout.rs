@@ -16,6 +16,16 @@ use super::Sleep;
 ///
 /// The future is polled before the clock is looked at: one that is ready wins against any deadline. When the
 /// time is over the future is no longer polled; it is dropped with the timeout.
+///
+/// ```
+/// use std::time::Duration;
+/// use treescope::time::timeout;
+///
+/// treescope::block_on(async |_| {
+///     assert_eq!(timeout(Duration::ZERO, async { 7 }).await, Ok(7));
+///     assert!(timeout(Duration::from_millis(1), std::future::pending::<()>()).await.is_err());
+/// });
+/// ```
 pub fn timeout<F: Future>(duration: Duration, future: F) -> Timeout<F> {
     Timeout { future, sleep: Sleep::new(super::after(duration)) }
 }

@@ -83,7 +83,8 @@ unsafe impl Send for Node {}
 /// A node's address, held by what the node waits for: a live child, its body, or the worker that is counting
 /// a child out.
 ///
-/// Invariant, which every holder keeps: the node is alive and pinned for as long as a `NodeRef` to it exists.
+/// Invariant, which every holder keeps: it is used only while the node is alive and pinned. (A leaked handle leaves one
+/// behind in its output, which nobody uses any more.)
 #[derive(Clone, Copy)]
 pub(crate) struct NodeRef(NonNull<Node>);
 
@@ -97,7 +98,7 @@ impl std::ops::Deref for NodeRef {
 
     #[inline]
     fn deref(&self) -> &Node {
-        // SAFETY: alive by the type's invariant.
+        // SAFETY: alive whenever it is used, by the type's invariant.
         unsafe { self.0.as_ref() }
     }
 }
@@ -149,8 +150,9 @@ impl Node {
     /// The node's address.
     ///
     /// # Safety
-    /// The caller keeps [`NodeRef`]'s invariant: what holds the result is counted in
-    /// [`child_added`](Self::child_added), or is the node's body, and is gone before the node is.
+    /// The caller keeps [`NodeRef`]'s invariant: what uses the result is a child that is counted in, or will be before the
+    /// node's body, which is being polled, gives control back ([`child_added`](Self::child_added)); or it is the body
+    /// itself. The node waits for both.
     pub(crate) unsafe fn to_ref(&self) -> NodeRef {
         NodeRef(NonNull::from(self))
     }
@@ -312,6 +314,8 @@ impl Node {
             drop(held);
             batch.into_iter().flatten().for_each(Waker::wake);
             if last {
+                // Whoever cancels may be about to drop its own future, and a destructor there to wait for a child.
+                self.sched.nudge();
                 return;
             }
         }

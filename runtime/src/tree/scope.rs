@@ -102,7 +102,7 @@ impl<'scope, 'env> Scope<'scope, 'env> {
     pub fn scope<B, T>(&'scope self, body: B) -> JoinHandle<'scope, T>
     where
         B: for<'inner> AsyncFnOnce(&'inner Scope<'inner, 'scope>) -> T
-            + for<'inner> ScopeBody<'inner, 'scope, T>
+            + for<'inner> ScopeBody<&'inner Scope<'inner, 'scope>, T>
             + 'scope,
         T: Send + 'scope,
     {
