@@ -252,9 +252,10 @@ impl Node {
 
     // ---- causes ----------------------------------------------------------------------------------------------
 
-    /// Records a cause, if there is none yet here or above.
+    /// Records a cause, unless the node is being cancelled already: then there is one, here or above. (A look at the mark,
+    /// and no walk up: a failure that climbs a deep tree does this on every level.)
     fn record(&self, cause: impl FnOnce(&Self) -> Cause) {
-        if self.cause().is_none() {
+        if !self.is_cancelled() && self.own_cause().is_none() {
             let cause = cause(self);
             self.held.lock().rare().cause.get_or_insert(cause);
         }
