@@ -9,7 +9,7 @@ use loom::sync::atomic::{AtomicBool, Ordering};
 use loom::sync::{Arc, Mutex};
 use loom::thread;
 use treescope::model::{Borrowed, Signal, on_another_thread};
-use treescope::{Runtime, time};
+use treescope::{Runtime, time, yield_now};
 
 use super::Model;
 use crate::seed::{Fault, Seed};
@@ -73,6 +73,36 @@ pub(super) const MODELS: &[Model] = &[
         full: 4,
         body: abort_against_park,
         bug: "a cancel wakes who is parked, and leaves no mark for who is about to",
+        seed: Seed::Operation {
+            file: STATE,
+            anchor: "pub(crate) fn cancel(",
+            operation: "fetch_or",
+            fault: Fault::Remove,
+        },
+    },
+    Model {
+        name: "runtime::abort_against_second_park",
+        checks: "the same with a child that is on the list of the parked already, and runs",
+        threads: 2,
+        quick: Some(2),
+        full: 3,
+        body: abort_against_second_park,
+        bug: "a cancel leaves no mark",
+        seed: Seed::Operation {
+            file: STATE,
+            anchor: "pub(crate) fn cancel(",
+            operation: "fetch_or",
+            fault: Fault::Remove,
+        },
+    },
+    Model {
+        name: "runtime::abort_against_scope",
+        checks: "the root is aborted while a child scope parks, or waits for its own child",
+        threads: 2,
+        quick: Some(2),
+        full: 3,
+        body: abort_against_scope,
+        bug: "a cancel leaves no mark",
         seed: Seed::Operation {
             file: STATE,
             anchor: "pub(crate) fn cancel(",
@@ -216,6 +246,16 @@ pub(super) const MODELS: &[Model] = &[
         },
     },
     Model {
+        name: "runtime::scope_on_two_workers",
+        checks: "a scope's last child may end on another worker than the scope waits on",
+        threads: 3,
+        quick: Some(1),
+        full: 2,
+        body: scope_on_two_workers,
+        bug: "a child counts itself out without publishing what it did to borrowed memory",
+        seed: SILENT_END,
+    },
+    Model {
         name: "runtime::two_workers",
         checks: "two children on two workers",
         threads: 3,
@@ -286,6 +326,57 @@ fn abort_against_park() {
     }));
     assert!(ended.is_err(), "an aborted root has no value");
     drop(borrowed);
+}
+
+fn abort_against_second_park() {
+    let runtime = runtime(1);
+    let borrowed = Borrowed::new();
+    let ended = catch_unwind(AssertUnwindSafe(|| {
+        runtime.block_on(async |scope| {
+            let capture = LastUse(&borrowed);
+            scope.spawn(async move {
+                let _capture = capture;
+                yield_now().await;
+                pending::<()>().await;
+            });
+            scope.abort();
+        });
+    }));
+    assert!(ended.is_err(), "an aborted root has no value");
+    drop(borrowed);
+}
+
+fn abort_against_scope() {
+    let runtime = runtime(1);
+    let borrowed = Borrowed::new();
+    let ended = catch_unwind(AssertUnwindSafe(|| {
+        runtime.block_on(async |scope| {
+            let capture = LastUse(&borrowed);
+            scope.scope(async move |inner| {
+                let value = &*inner.alloc(Borrowed::new());
+                let (inner_capture, _capture) = (LastUse(value), capture);
+                inner.spawn(async move {
+                    let _capture = inner_capture;
+                    pending::<()>().await;
+                });
+            });
+            scope.abort();
+        });
+    }));
+    assert!(ended.is_err(), "an aborted root has no value");
+    drop(borrowed);
+}
+
+fn scope_on_two_workers() {
+    let runtime = runtime(2);
+    runtime.block_on(async |scope| {
+        scope.scope(async |inner| {
+            let value = &*inner.alloc(Borrowed::new());
+            inner.spawn(async move {
+                let _last = LastUse(value);
+            });
+        });
+    });
 }
 
 fn panic_against_sibling() {
