@@ -190,11 +190,14 @@ where
     /// Waits for the children, drops the node's values, and ends.
     fn drain(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Drain<T> {
         if self.node().poll_drained(cx.waker()).is_pending() {
-            return match self.park(cx) {
+            return match self.as_mut().park(cx) {
                 Park::Parked => Drain::Parked,
-                // The cancel has been passed on by `is_cancelled_from_above`, or was the node's own. Nobody has
-                // to wake this task for it any more; the last child will.
-                Park::Cancelled => Drain::Parked,
+                // Nobody has to wake this task for the cancel any more; the last child will. But if it came from above
+                // after `poll` had looked, the children have yet to be told.
+                Park::Cancelled => {
+                    self.node().is_cancelled_from_above();
+                    Drain::Parked
+                }
             };
         }
         // SAFETY: the body's future was dropped on the way into stage Drain, and the node is drained.
