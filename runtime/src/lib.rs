@@ -87,7 +87,10 @@
 extern crate async_task_loom as async_task;
 
 mod context;
+pub mod current;
 mod driver;
+mod kinds;
+pub mod local;
 #[cfg(loom)]
 #[doc(hidden)]
 pub mod model;
@@ -102,12 +105,20 @@ mod task;
 pub mod time;
 mod tree;
 
+pub use kinds::bounded::BoundedScope;
+pub use kinds::deadline::DeadlineElapsed;
+pub use kinds::fallible::{Failed, TryHandle, TryScope};
+pub use kinds::supervisor::{JoinError, SupervisedHandle, SupervisorScope};
 pub use runtime::{Builder, Runtime, block_on};
 pub use sched::budget::yield_now;
 pub use task::join::JoinHandle;
 pub use tree::body::ScopeBody;
+pub use tree::builder::ScopeBuilder;
+pub use tree::cause::{Cause, CauseKind};
 pub use tree::id::ScopeId;
-pub use tree::scope::Scope;
+pub use tree::key::ScopedKey;
+pub use tree::scope::{Cancelled, Scope};
+pub use tree::survivors::Survivors;
 
 /// The README's example, compiled.
 #[cfg(doctest)]

@@ -5,6 +5,7 @@
 //! API.
 
 use std::future::Future;
+use std::panic::Location;
 use std::pin::{Pin, pin};
 use std::ptr::NonNull;
 use std::sync::Arc as StdArc;
@@ -16,9 +17,11 @@ use crate::sched::worker::{self, Worker};
 use crate::sched::{self, Config, RootRest, SchedRef, Scheduler};
 use crate::sync::{Arc, UnsafeCell, thread};
 use crate::task::cell;
+use crate::tree::cancel::Park;
 use crate::tree::node;
 use crate::tree::parked::Link;
 use crate::tree::root::RootSignal;
+use crate::tree::setup::Label;
 
 /// Every atomic operation reached so far, if `TREESCOPE_RECORD_SITES` is set:
 /// `<file>:<line>:<column> <operation> [<orderings>]`.
@@ -332,10 +335,10 @@ impl Root {
     pub fn new() -> Self {
         // Its workers never start.
         let (scheduler, _) = worker::scheduler(&config(1)).expect("no system resource is needed");
-        let signal = RootSignal::new();
+        let signal = RootSignal::new(None);
         // SAFETY: the root holds the scheduler.
         let sched = unsafe { scheduler.to_ref() };
-        let node = Box::leak(Box::new(node::Node::root(sched, signal.clone())));
+        let node = Box::leak(Box::new(node::Node::root(sched, signal.clone(), Location::caller())));
         Self { node: NonNull::from(node), signal, scheduler }
     }
 
@@ -348,7 +351,7 @@ impl Root {
     pub fn child(&self) -> Child {
         // SAFETY: counted.
         let parent = unsafe { self.node().to_ref() };
-        parent.child_added();
+        assert!(node::Node::child_added(parent), "nobody has closed it");
         Child { parent, link: Box::pin(Link::new()) }
     }
 
@@ -374,11 +377,11 @@ impl Root {
     }
 
     pub fn cancel(&self) {
-        self.node().cancel();
+        self.node().abort(|node| node.cause_at(Location::caller(), String::new()));
     }
 
     pub fn is_cancelled(&self) -> bool {
-        self.node().is_cancelled()
+        self.node().is_aborted()
     }
 
     /// The number that the first failure carried.
@@ -406,15 +409,15 @@ impl Child {
 
     /// Counts a sibling in.
     pub fn sibling(&self) -> Self {
-        self.parent.child_added();
+        assert!(node::Node::child_added(self.parent), "nobody has closed it");
         Self { parent: self.parent, link: Box::pin(Link::new()) }
     }
 
     /// Whether the child is parked; if not, the scope is cancelled.
     pub fn park(&self, waker: &Waker) -> bool {
         // SAFETY: pinned, of this child, and unparked by the model before it ends.
-        let park = unsafe { self.parent.park(self.link(), waker) };
-        park == node::Park::Parked
+        let park = unsafe { self.parent.park(self.link(), Label::here(), waker) };
+        park == Park::Parked
     }
 
     pub fn unpark(&self) {
@@ -423,16 +426,16 @@ impl Child {
     }
 
     pub fn cancel_scope(&self) {
-        self.parent.cancel();
+        self.parent.abort(|node| node.cause_at(Location::caller(), String::new()));
     }
 
     pub fn is_scope_cancelled(&self) -> bool {
-        self.parent.is_cancelled()
+        self.parent.is_aborted()
     }
 
     /// Fails the scope with a number.
     pub fn fail_scope(&self, number: usize) {
-        self.parent.fail(Box::new(number));
+        self.parent.fail(Box::new(number), None);
     }
 
     /// Counts the child out.
@@ -488,7 +491,7 @@ impl Signal {
     #[allow(clippy::new_without_default)]
     pub fn new() -> Self {
         let (scheduler, _) = worker::scheduler(&config(1)).expect("no system resource is needed");
-        Self(RootSignal::new(), scheduler)
+        Self(RootSignal::new(None), scheduler)
     }
 
     pub fn waker(&self) -> Waker {

@@ -21,7 +21,7 @@ pub(super) const MODELS: &[Model] = &[
         bug: "a cancel wakes who is parked, and leaves no mark for who is about to",
         seed: Seed::Operation {
             file: STATE,
-            anchor: "pub(crate) fn cancel(",
+            anchor: "pub(crate) fn mark(&self",
             operation: "fetch_or",
             fault: Fault::Remove,
         },
@@ -61,7 +61,7 @@ pub(super) const MODELS: &[Model] = &[
         bug: "setting the mark is a read and a write",
         seed: Seed::Operation {
             file: STATE,
-            anchor: "pub(crate) fn cancel(",
+            anchor: "pub(crate) fn mark(&self",
             operation: "fetch_or",
             fault: Fault::Split,
         },
@@ -76,7 +76,7 @@ pub(super) const MODELS: &[Model] = &[
         bug: "a failure does not mark the scope",
         seed: Seed::Operation {
             file: STATE,
-            anchor: "pub(crate) fn cancel(",
+            anchor: "pub(crate) fn mark(&self",
             operation: "fetch_or",
             fault: Fault::Remove,
         },
@@ -91,7 +91,7 @@ pub(super) const MODELS: &[Model] = &[
         bug: "whoever sees the mark sees nothing else",
         seed: Seed::Operation {
             file: STATE,
-            anchor: "// Acquire: pairs with Release in `cancel`.",
+            anchor: "pub(crate) fn is(&self",
             operation: "load",
             fault: Fault::Weaken(0, "Relaxed"),
         },

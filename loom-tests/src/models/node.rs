@@ -86,7 +86,7 @@ pub(super) const MODELS: &[Model] = &[
         bug: "counting in is a read and a write",
         seed: Seed::Operation {
             file: FILE,
-            anchor: "pub(crate) fn children_added",
+            anchor: "pub(crate) fn child_added_if_open",
             operation: "fetch_add",
             fault: Fault::Split,
         },

@@ -75,7 +75,7 @@ pub(super) const MODELS: &[Model] = &[
         bug: "a cancel wakes who is parked, and leaves no mark for who is about to",
         seed: Seed::Operation {
             file: STATE,
-            anchor: "pub(crate) fn cancel(",
+            anchor: "pub(crate) fn mark(&self",
             operation: "fetch_or",
             fault: Fault::Remove,
         },
@@ -120,7 +120,7 @@ pub(super) const MODELS: &[Model] = &[
         bug: "a failure does not mark the scope",
         seed: Seed::Operation {
             file: STATE,
-            anchor: "pub(crate) fn cancel(",
+            anchor: "pub(crate) fn mark(&self",
             operation: "fetch_or",
             fault: Fault::Remove,
         },
@@ -240,7 +240,7 @@ pub(super) const MODELS: &[Model] = &[
         bug: "a child is not counted in",
         seed: Seed::Operation {
             file: STATE,
-            anchor: "pub(crate) fn children_added",
+            anchor: "pub(crate) fn child_added_if_open",
             operation: "fetch_add",
             fault: Fault::Remove,
         },
