@@ -217,7 +217,7 @@ impl Node {
     }
 
     pub(crate) fn live_children(&self) -> u64 {
-        self.state.live_children()
+        self.state.live_children(context::put_off_of(self))
     }
 
     /// Puts a child's link on the list, so that a cancel wakes it.
