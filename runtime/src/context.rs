@@ -318,6 +318,15 @@ pub(crate) fn current_label() -> Option<Label> {
     })
 }
 
+/// The children of `node` that this thread has still to count in, less those that it has still to count out.
+pub(crate) fn put_off_of(node: &Node) -> i64 {
+    let of_node = |put_off: Option<(NodeRef, u64)>| match put_off {
+        Some((other, n)) if std::ptr::eq(&*other, node) => n as i64,
+        _ => 0,
+    };
+    CONTEXT.with(|context| of_node(context.body.get()) - of_node(context.to_count_out.get()))
+}
+
 /// Runs `f` with the current task's budget.
 #[inline]
 pub(crate) fn with_budget<R>(f: impl FnOnce(&Budget) -> R) -> R {

@@ -276,7 +276,7 @@ impl Node {
     }
 
     pub(crate) fn live_children(&self) -> u64 {
-        self.state.live_children()
+        self.state.live_children(context::put_off_of(self))
     }
 
     /// Whether the node takes no more children.
