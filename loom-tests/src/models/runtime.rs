@@ -90,7 +90,7 @@ pub(super) const MODELS: &[Model] = &[
         bug: "a cancel leaves no mark",
         seed: Seed::Operation {
             file: STATE,
-            anchor: "pub(crate) fn cancel(",
+            anchor: "pub(crate) fn mark(&self",
             operation: "fetch_or",
             fault: Fault::Remove,
         },
@@ -105,7 +105,7 @@ pub(super) const MODELS: &[Model] = &[
         bug: "a cancel leaves no mark",
         seed: Seed::Operation {
             file: STATE,
-            anchor: "pub(crate) fn cancel(",
+            anchor: "pub(crate) fn mark(&self",
             operation: "fetch_or",
             fault: Fault::Remove,
         },
@@ -249,8 +249,8 @@ pub(super) const MODELS: &[Model] = &[
         name: "runtime::scope_on_two_workers",
         checks: "a scope's last child may end on another worker than the scope waits on",
         threads: 3,
-        quick: Some(1),
-        full: 2,
+        quick: None,
+        full: 1,
         body: scope_on_two_workers,
         bug: "a child counts itself out without publishing what it did to borrowed memory",
         seed: SILENT_END,
