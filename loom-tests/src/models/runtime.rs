@@ -189,8 +189,8 @@ pub(super) const MODELS: &[Model] = &[
         name: "runtime::clock_jumps_when_all_is_quiet",
         checks: "a virtual clock does not jump while a task is still to be run",
         threads: 2,
-        quick: Some(3),
-        full: 4,
+        quick: Some(2),
+        full: 3,
         body: clock_jumps_when_all_is_quiet,
         bug: "a root that falls asleep does not say so",
         seed: Seed::Operation {
