@@ -454,7 +454,8 @@ impl<'scope, 'env> Scope<'scope, 'env> {
         self.node.id()
     }
 
-    /// How many direct children are alive now: a figure for people and tests, stale as soon as it is read.
+    /// How many direct children are alive now: a figure for people and tests, stale as soon as it is read. While the
+    /// scope's body is being polled, other threads may not see the children that it spawns in this poll.
     pub fn live_children(&self) -> u64 {
         self.node.live_children()
     }
