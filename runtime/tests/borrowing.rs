@@ -105,7 +105,8 @@ fn the_innermost_of_three_levels_borrows_from_all_three() {
                 let of_two_but_borrowing = &*two.alloc([of_one, below_root]);
                 two.scope(async move |three| {
                     let of_three = &*three.alloc(vec![of_one, of_two, of_two_but_borrowing[1]]);
-                    let join = three.spawn(async move { of_three.iter().map(|s| s.as_str()).collect::<String>() });
+                    let join =
+                        three.spawn(async move { of_three.iter().map(|s| s.as_str()).collect::<String>() });
                     join.await
                 })
                 .await
@@ -155,7 +156,11 @@ fn named_async_functions_are_bodies() {
 }
 
 /// A generic helper that opens a scope around a body of its caller's.
-fn twice<'scope, B, C, T>(scope: &'scope Scope<'scope, '_>, first: B, second: C) -> (JoinHandle<'scope, T>, JoinHandle<'scope, T>)
+fn twice<'scope, B, C, T>(
+    scope: &'scope Scope<'scope, '_>,
+    first: B,
+    second: C,
+) -> (JoinHandle<'scope, T>, JoinHandle<'scope, T>)
 where
     B: for<'inner> AsyncFnOnce(&'inner Scope<'inner, 'scope>) -> T
         + for<'inner> ScopeBody<&'inner Scope<'inner, 'scope>, T>
@@ -197,7 +202,11 @@ fn generic_helpers_over_a_scope_compile() {
 }
 
 /// A helper into which the scope goes down, with children that outlive the helper's own frame.
-fn fan_out<'scope>(scope: &'scope Scope<'scope, '_>, counter: &'scope AtomicU64, levels: u32) -> Boxed<'scope, ()> {
+fn fan_out<'scope>(
+    scope: &'scope Scope<'scope, '_>,
+    counter: &'scope AtomicU64,
+    levels: u32,
+) -> Boxed<'scope, ()> {
     Box::pin(async move {
         for _ in 0..2 {
             scope.spawn(async move {
@@ -239,7 +248,8 @@ fn a_value_may_be_kept_and_read_by_the_body_while_children_read_it() {
     each_runtime(|rt, _| {
         let total = three_deep!(rt, async |scope| {
             let lock = &*scope.alloc(Mutex::new(0));
-            let children: Vec<_> = (0..50).map(|n| scope.spawn(async move { *lock.lock().unwrap() += n })).collect();
+            let children: Vec<_> =
+                (0..50).map(|n| scope.spawn(async move { *lock.lock().unwrap() += n })).collect();
             for child in children {
                 child.await;
             }

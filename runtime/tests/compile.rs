@@ -9,7 +9,8 @@ use std::process::Command;
 const PINNED: &str = "rustc 1.95.";
 
 fn compiler_is_pinned() -> bool {
-    let version = Command::new("rustc").arg("--version").output().expect("rustc runs, having built this test");
+    let version =
+        Command::new("rustc").arg("--version").output().expect("rustc runs, having built this test");
     let version = String::from_utf8_lossy(&version.stdout).into_owned();
     let pinned = version.starts_with(PINNED);
     if !pinned {

@@ -18,7 +18,8 @@ fn each_small_runtime(attack: impl Fn(&Runtime, &Ledger) + Sync) {
     for workers in [1, 2] {
         thread::scope(|threads| {
             let run = || {
-                let rt = Runtime::builder().worker_threads(workers).stack_size(STACK).build().expect("a runtime");
+                let rt =
+                    Runtime::builder().worker_threads(workers).stack_size(STACK).build().expect("a runtime");
                 watched(|| attack(&rt, &Ledger::new()));
             };
             let name = thread::current().name().unwrap_or("deep").to_owned();
@@ -84,7 +85,10 @@ fn a_deep_tree_runs_to_its_end() {
 #[test]
 fn a_panic_at_the_bottom_of_a_deep_tree_arrives_at_the_root() {
     each_small_runtime(|rt, ledger| {
-        assert_eq!(thrown(|| rt.block_on(async |scope| dig(scope, ledger, LEVELS, Bottom::Panics).await)), "bottom");
+        assert_eq!(
+            thrown(|| rt.block_on(async |scope| dig(scope, ledger, LEVELS, Bottom::Panics).await)),
+            "bottom"
+        );
         ledger.assert_settled();
     });
 }
@@ -185,7 +189,11 @@ fn a_deep_tree_of_scopes_that_only_wait_is_aborted() {
 
 #[test]
 fn a_long_chain_of_children_that_await_each_other_ends_and_is_aborted() {
-    fn chain<'scope>(scope: &'scope Scope<'scope, '_>, ledger: &'scope Ledger, first: Bottom) -> JoinHandle<'scope, u32> {
+    fn chain<'scope>(
+        scope: &'scope Scope<'scope, '_>,
+        ledger: &'scope Ledger,
+        first: Bottom,
+    ) -> JoinHandle<'scope, u32> {
         let mut last = scope.spawn(first.reached(ledger));
         for _ in 0..LEVELS {
             last = scope.spawn(async move { last.await + 1 });

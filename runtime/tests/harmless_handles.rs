@@ -231,7 +231,8 @@ fn a_handle_is_dropped_by_another_task_or_with_its_scope() {
                     captured
                 })
             };
-            let (by_sibling, by_scope, by_value) = (child("by sibling"), child("by scope"), child("by value"));
+            let (by_sibling, by_scope, by_value) =
+                (child("by sibling"), child("by scope"), child("by value"));
             scope.spawn(async move { drop(by_sibling) });
             scope.scope(async move |inner| {
                 // A value of the inner scope, dropped at that scope's very end.

@@ -4,7 +4,9 @@
 
 mod common;
 
-use common::{Gate, Item, Ledger, OnDrop, Thrown, caught, each_runtime, poll_once, three_deep, throw, thrown};
+use common::{
+    Gate, Item, Ledger, OnDrop, Thrown, caught, each_runtime, poll_once, three_deep, throw, thrown,
+};
 use std::future::{Ready, pending, ready};
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -449,15 +451,19 @@ fn a_root_opened_and_failed_by_a_destructor_during_a_panic_is_survived() {
             let _opens_roots = OnDrop::new(|| {
                 let sum = rt.block_on(async |scope| {
                     let item = ledger.item("child");
-                    scope.spawn(async move {
-                        drop(item);
-                        1
-                    })
-                    .await
+                    scope
+                        .spawn(async move {
+                            drop(item);
+                            1
+                        })
+                        .await
                 });
                 assert_eq!(sum, 1);
                 // A panic inside the tree of a root, while this thread is panicking itself, but caught here.
-                assert_eq!(thrown(|| rt.block_on(async |scope| scope.spawn(async { throw("inner") }).await)), "inner");
+                assert_eq!(
+                    thrown(|| rt.block_on(async |scope| scope.spawn(async { throw("inner") }).await)),
+                    "inner"
+                );
             });
             throw("outer")
         });

@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{Gate, Ledger, OnDrop, caught, each_runtime, runtime, three_deep, thrown, throw, watched};
+use common::{Gate, Ledger, OnDrop, caught, each_runtime, runtime, three_deep, throw, thrown, watched};
 use std::cell::RefCell;
 use std::future::pending;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -90,13 +90,14 @@ fn a_panic_below_a_root_inside_a_worker_of_another_runtime_arrives_at_both() {
         let name = thrown(|| {
             three_deep!(rt, async |scope| {
                 scope.alloc(ledger.item("outer value"));
-                scope.spawn(async move {
-                    other.block_on(async |inner| {
-                        inner.alloc(ledger.item("inner value"));
-                        inner.spawn(async { throw("below") }).await
+                scope
+                    .spawn(async move {
+                        other.block_on(async |inner| {
+                            inner.alloc(ledger.item("inner value"));
+                            inner.spawn(async { throw("below") }).await
+                        })
                     })
-                })
-                .await
+                    .await
             })
         });
         assert_eq!(name, "below");

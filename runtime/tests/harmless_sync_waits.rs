@@ -55,7 +55,9 @@ fn a_thread_polls_any_number_of_handles_in_a_row() {
         let sum = rt.block_on(async |scope| {
             let handles: Vec<_> = (0..MANY).map(|n| scope.spawn(async move { n })).collect();
             thread::scope(|threads| {
-                threads.spawn(move || handles.into_iter().map(|handle| wait_here(handle).unwrap()).sum::<u32>()).join()
+                threads
+                    .spawn(move || handles.into_iter().map(|handle| wait_here(handle).unwrap()).sum::<u32>())
+                    .join()
             })
         });
         assert_eq!(sum.unwrap(), MANY * (MANY - 1) / 2);
@@ -102,7 +104,8 @@ fn a_thread_that_waits_for_a_panicking_child_is_woken() {
                     drop(item);
                     throw("child")
                 });
-                let waited = thread::scope(|threads| threads.spawn(|| wait_here::<()>(child)).join().unwrap());
+                let waited =
+                    thread::scope(|threads| threads.spawn(|| wait_here::<()>(child)).join().unwrap());
                 assert_eq!(waited, None);
                 ledger.mark("wait over");
             })
@@ -218,7 +221,8 @@ fn a_thread_that_waits_for_children_spawned_by_a_body_on_a_worker_is_woken() {
                 let children: Vec<_> = (0..10).map(|n| scope.spawn(async move { n })).collect();
                 go_on.store(true, Ordering::SeqCst);
                 thread::scope(|threads| {
-                    let wait = move || children.into_iter().map(|child| wait_here(child).unwrap()).sum::<i32>();
+                    let wait =
+                        move || children.into_iter().map(|child| wait_here(child).unwrap()).sum::<i32>();
                     threads.spawn(wait).join().unwrap()
                 })
             })

@@ -116,12 +116,9 @@ fn values_are_dropped_newest_first_after_every_descendant() {
             }
         });
         ledger.assert_settled();
-        for (earlier, later) in [
-            ("grandchild", "newest"),
-            ("inner value", "newest"),
-            ("newest", "middle"),
-            ("middle", "oldest"),
-        ] {
+        for (earlier, later) in
+            [("grandchild", "newest"), ("inner value", "newest"), ("newest", "middle"), ("middle", "oldest")]
+        {
             ledger.assert_order(earlier, later);
         }
     });

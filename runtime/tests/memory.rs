@@ -117,7 +117,8 @@ fn roots_leave_nothing_behind() {
         watched(|| {
             let sum = rt.block_on(async |root| {
                 let of_root = root.alloc([1_u32; 10]);
-                let children: Vec<_> = of_root.iter_mut().map(|one| root.spawn(async move { *one })).collect();
+                let children: Vec<_> =
+                    of_root.iter_mut().map(|one| root.spawn(async move { *one })).collect();
                 let mut sum = 0;
                 for child in children {
                     sum += child.await;

@@ -3,7 +3,9 @@
 
 mod common;
 
-use common::{Gate, Ledger, OnDrop, Trap, block_here, caught, each_runtime, runtime, three_deep, throw, thrown, watched};
+use common::{
+    Gate, Ledger, OnDrop, Trap, block_here, caught, each_runtime, runtime, three_deep, throw, thrown, watched,
+};
 use std::cell::RefCell;
 use std::future::{Future, pending};
 use std::pin::Pin;
@@ -13,7 +15,9 @@ use std::thread;
 use treescope::{JoinHandle, Runtime, Scope, yield_now};
 
 /// A body whose future is `Unpin`, and which is polled, moved about and polled again while children hammer on its node.
-fn unpin_body<'scope>(scope: &'scope Scope<'scope, '_>) -> Pin<Box<dyn Future<Output = u64> + Send + 'scope>> {
+fn unpin_body<'scope>(
+    scope: &'scope Scope<'scope, '_>,
+) -> Pin<Box<dyn Future<Output = u64> + Send + 'scope>> {
     Box::pin(async move {
         let counts = scope.alloc([0_u64; 8]);
         let children: Vec<_> = counts
@@ -43,14 +47,18 @@ fn unpin_body<'scope>(scope: &'scope Scope<'scope, '_>) -> Pin<Box<dyn Future<Ou
 #[test]
 fn obligation_01_a_scope_with_an_unpin_body_is_not_taken_for_unaliased() {
     each_runtime(|rt, _| {
-        let sum = three_deep!(rt, async |scope| { scope.scope(unpin_body).await + scope.scope(unpin_body).await });
+        let sum =
+            three_deep!(rt, async |scope| { scope.scope(unpin_body).await + scope.scope(unpin_body).await });
         assert_eq!(sum, 800);
     });
 }
 
 #[test]
 fn obligation_02_the_root_drops_its_body_then_waits_then_drops_its_values() {
-    fn fails_when_called<'scope, 'env>(scope: &'scope Scope<'scope, 'env>, ledger: &'env Ledger) -> std::future::Ready<()> {
+    fn fails_when_called<'scope, 'env>(
+        scope: &'scope Scope<'scope, 'env>,
+        ledger: &'env Ledger,
+    ) -> std::future::Ready<()> {
         let item = ledger.item("child");
         scope.alloc(ledger.item("value"));
         scope.spawn(async move {
@@ -206,7 +214,8 @@ fn obligation_05_drops_may_spawn_and_alloc_on_a_scope_that_ends_or_is_cancelled(
                             scope.spawn(async move { drop((value, item)) });
                         })
                     };
-                    let (captured, output, of_inner) = (late("of capture"), late("of output"), late("of value"));
+                    let (captured, output, of_inner) =
+                        (late("of capture"), late("of output"), late("of value"));
                     scope.spawn(async move {
                         let _captured = captured;
                         if cancel {
@@ -372,7 +381,9 @@ fn obligation_10_every_ordinary_body_passes_the_seal() {
     async fn named(scope: &Scope<'_, '_>) -> u32 {
         u32::from(scope.is_aborted())
     }
-    fn returns_a_future<'scope>(_: &'scope Scope<'scope, '_>) -> impl Future<Output = u32> + Send + use<'scope> {
+    fn returns_a_future<'scope>(
+        _: &'scope Scope<'scope, '_>,
+    ) -> impl Future<Output = u32> + Send + use<'scope> {
         std::future::ready(1)
     }
     each_runtime(|rt, _| {

@@ -377,7 +377,10 @@ fn few_tasks_of_a_depth_first_tree_live_at_once() {
             let overdue = began.elapsed().as_millis() / OLDEST_WAIT.as_millis();
             let paths = workers * (1 + usize::try_from(overdue).unwrap());
             let peak = live.peak.load(Ordering::SeqCst);
-            assert!(peak <= paths * DEPTH * FAN_OUT as usize, "{peak} tasks on {workers} workers, {paths} paths");
+            assert!(
+                peak <= paths * DEPTH * FAN_OUT as usize,
+                "{peak} tasks on {workers} workers, {paths} paths"
+            );
         });
     }
 }
