@@ -14,7 +14,8 @@ use crate::sched::SchedRef;
 use crate::sched::budget::Budget;
 use crate::sched::worker::Worker;
 use crate::sync::Arc;
-use crate::tree::node::NodeRef;
+use crate::tree::id::Block;
+use crate::tree::node::{Node, NodeRef};
 
 crate::sync::thread_local_const! {
     static CONTEXT: Context = Context::new();
@@ -23,20 +24,33 @@ crate::sync::thread_local_const! {
 /// Invariant: `worker`, if set, is alive and belongs to `sched`; both are set by a guard that lives in a frame of
 /// this thread below everything that reads them.
 struct Context {
+    /// The scheduler that this thread is a worker of, whatever roots are nested on top.
+    home: Cell<Option<SchedRef>>,
     sched: Cell<Option<SchedRef>>,
     worker: Cell<Option<NonNull<Worker>>>,
     /// The parent of the task that ended in the poll under way.
     ended: Cell<Option<NodeRef>>,
+    /// Children of one node that have ended on this worker and are still to be counted out there.
+    to_count_out: Cell<Option<(NodeRef, u64)>>,
+    /// The node whose body is being polled, and how many children it has spawned in this poll that are still to be
+    /// counted in.
+    body: Cell<Option<(NodeRef, u64)>>,
     budget: Budget,
+    /// Ids for the scopes that this thread opens.
+    ids: Cell<Block>,
 }
 
 impl Context {
     const fn new() -> Self {
         Self {
+            home: Cell::new(None),
             sched: Cell::new(None),
             worker: Cell::new(None),
             ended: Cell::new(None),
+            to_count_out: Cell::new(None),
+            body: Cell::new(None),
             budget: Budget::new(),
+            ids: Cell::new((0, 0)),
         }
     }
 }
@@ -47,7 +61,8 @@ pub(crate) struct Entered {
     sched: Option<SchedRef>,
     worker: Option<NonNull<Worker>>,
     ended: Option<NodeRef>,
-    budget: u32,
+    body: Option<(NodeRef, u64)>,
+    budget: i32,
 }
 
 fn enter(sched: SchedRef, worker: Option<NonNull<Worker>>) -> Entered {
@@ -55,6 +70,7 @@ fn enter(sched: SchedRef, worker: Option<NonNull<Worker>>) -> Entered {
         sched: context.sched.replace(Some(sched)),
         worker: context.worker.replace(worker),
         ended: context.ended.take(),
+        body: context.body.take(),
         budget: context.budget.replace(Budget::FULL),
     })
 }
@@ -65,6 +81,7 @@ impl Drop for Entered {
             context.sched.set(self.sched);
             context.worker.set(self.worker);
             context.ended.set(self.ended);
+            context.body.set(self.body);
             context.budget.replace(self.budget);
         });
     }
@@ -79,8 +96,19 @@ pub(crate) fn enter_root(sched: SchedRef) -> Entered {
 ///
 /// # Safety
 /// `worker` outlives the guard, and the guard is dropped, not forgotten.
-pub(crate) unsafe fn enter_worker(sched: SchedRef, worker: &Worker) -> Entered {
-    enter(sched, Some(NonNull::from(worker)))
+pub(crate) unsafe fn enter_worker(sched: SchedRef, worker: &Worker) -> (Home, Entered) {
+    CONTEXT.with(|context| context.home.set(Some(sched)));
+    (Home(()), enter(sched, Some(NonNull::from(worker))))
+}
+
+/// The thread is a worker for as long as this lives.
+#[must_use]
+pub(crate) struct Home(());
+
+impl Drop for Home {
+    fn drop(&mut self) {
+        CONTEXT.with(|context| context.home.set(None));
+    }
 }
 
 /// Runs `f` on the current thread's worker if it is one of `sched`'s.
@@ -96,9 +124,9 @@ pub(crate) fn with_worker_of<R>(sched: SchedRef, f: impl FnOnce(&Worker) -> R) -
     })
 }
 
-/// Whether the current thread is one of `sched`'s workers.
+/// Whether the current thread is one of `sched`'s workers, be it below roots of other runtimes.
 pub(crate) fn is_worker_of(sched: SchedRef) -> bool {
-    with_worker_of(sched, |_| ()).is_some()
+    CONTEXT.with(|context| context.home.get() == Some(sched))
 }
 
 /// Runs `f` with the driver of the runtime that the current thread works or blocks for. `None` on other threads.
@@ -106,6 +134,12 @@ pub(crate) fn with_driver<R>(f: impl FnOnce(&Arc<Driver>) -> R) -> Option<R> {
     let sched = CONTEXT.with(|context| context.sched.get())?;
     Some(f(sched.driver()))
 }
+
+// ---- counting children out -------------------------------------------------------------------------------------
+//
+// A worker that runs many children of one node counts them out together: one atomic operation for all of them. That
+// is put off for as long as it runs children of that same node, which cannot end without them anyway, and no longer:
+// `begin_poll` sees to it before the worker polls anything else, the worker itself before it looks for work elsewhere.
 
 /// The task being polled has ended; its `parent` is to be told once the task's `run` has returned.
 #[inline]
@@ -119,20 +153,100 @@ pub(crate) fn is_ending() -> bool {
     CONTEXT.with(|context| context.ended.get().is_some())
 }
 
-/// What [`note_ended`] noted. Stays noted until [`run_finished`].
+/// A child of `parent` begins to be polled.
 #[inline]
-pub(crate) fn ended() -> Option<NodeRef> {
-    CONTEXT.with(|context| context.ended.get())
+pub(crate) fn begin_poll(parent: NodeRef) {
+    CONTEXT.with(|context| {
+        if let Some((node, n)) = context.to_count_out.get()
+            && node != parent
+        {
+            context.count_out(node, n);
+        }
+    });
 }
 
-/// The run of a task is over, its parent has been told.
+/// The run of a task is over: counts it out if it has ended, or puts that off.
 #[inline]
-pub(crate) fn run_finished() {
-    CONTEXT.with(|context| context.ended.set(None));
+pub(crate) fn finish_run() {
+    CONTEXT.with(|context| {
+        let Some(parent) = context.ended.get() else { return };
+        let n = match context.to_count_out.get() {
+            Some((node, n)) if node == parent => n + 1,
+            Some((node, n)) => {
+                context.count_out(node, n);
+                1
+            }
+            None => 1,
+        };
+        if context.worker.get().is_none() || parent.waits_only_for(n) {
+            context.count_out(parent, n);
+        } else {
+            context.to_count_out.set(Some((parent, n)));
+        }
+        context.ended.set(None);
+    });
+}
+
+/// Counts out what was put off; `true` if there was anything, which may have woken its parent.
+#[inline]
+pub(crate) fn count_out() -> bool {
+    CONTEXT.with(|context| {
+        let Some((node, n)) = context.to_count_out.get() else { return false };
+        context.count_out(node, n);
+        true
+    })
+}
+
+impl Context {
+    fn count_out(&self, node: NodeRef, n: u64) {
+        self.to_count_out.set(None);
+        // A parent that wakes up has waited for these ends; `is_ending` says so.
+        let ended = self.ended.replace(Some(node));
+        Node::children_ended(node, n);
+        self.ended.set(ended);
+    }
+}
+
+// ---- counting children in ----------------------------------------------------------------------------------------
+
+/// The body of `node` begins to be polled on this thread. Gives what to pass to [`leave_body`].
+#[inline]
+pub(crate) fn enter_body(node: NodeRef) -> Option<(NodeRef, u64)> {
+    CONTEXT.with(|context| context.body.replace(Some((node, 0))))
+}
+
+/// The poll is over: counts in the children that it spawned.
+#[inline]
+pub(crate) fn leave_body(before: Option<(NodeRef, u64)>) {
+    CONTEXT.with(|context| {
+        if let Some((node, n)) = context.body.replace(before)
+            && n > 0
+        {
+            node.children_added(n);
+        }
+    });
+}
+
+/// If the body of `node` is being polled on this thread, its new child will be counted in by [`leave_body`].
+#[inline]
+pub(crate) fn put_off_child_added(node: &Node) -> bool {
+    CONTEXT.with(|context| match context.body.get() {
+        Some((body, n)) if std::ptr::eq(&*body, node) => {
+            context.body.set(Some((body, n + 1)));
+            true
+        }
+        _ => false,
+    })
 }
 
 /// Runs `f` with the current task's budget.
 #[inline]
 pub(crate) fn with_budget<R>(f: impl FnOnce(&Budget) -> R) -> R {
     CONTEXT.with(|context| f(&context.budget))
+}
+
+/// Runs `f` with the current thread's block of ids.
+#[inline]
+pub(crate) fn with_ids<R>(f: impl FnOnce(&Cell<Block>) -> R) -> R {
+    CONTEXT.with(|context| f(&context.ids))
 }

@@ -51,8 +51,8 @@ impl Runtime {
     /// and need not be `Send`.
     ///
     /// # Panics
-    /// With the first panic of the tree, after everything has ended; and if called on one of this runtime's own
-    /// workers, before anything runs.
+    /// With the first panic of the tree, after everything has ended; if the root scope was aborted, likewise; and if
+    /// called on one of this runtime's own workers, before anything runs.
     pub fn block_on<'env, B, T>(&self, body: B) -> T
     where
         B: for<'scope> AsyncFnOnce(&'scope Scope<'scope, 'env>) -> T,
@@ -60,6 +60,14 @@ impl Runtime {
         // SAFETY: used by the tree that `root::run` waits for, while `self` holds the scheduler.
         let sched: SchedRef = unsafe { self.scheduler.to_ref() };
         root::run(sched, body)
+    }
+
+    /// Moves the clock of a runtime with a [virtual clock](Builder::virtual_clock) on by `duration`.
+    ///
+    /// # Panics
+    /// If the runtime's clock is the system's.
+    pub fn advance(&self, duration: std::time::Duration) {
+        assert!(self.scheduler.driver().advance(duration), "only a virtual clock can be advanced");
     }
 
     /// How many workers the runtime has.
@@ -72,8 +80,10 @@ impl Drop for Runtime {
     fn drop(&mut self) {
         self.scheduler.shut_down();
         let blocking = self.scheduler.blocking().shut_down();
-        // A runtime's last owner may be a waker that one of its own threads drops. That thread ends by itself: it
-        // holds the scheduler's `Arc`, and returns at its next look at the shutdown flag.
+        // A runtime's last owner may be a user's waker, which a worker drops when it fires a timer, say. That worker
+        // ends by itself: it holds the scheduler's `Arc`, and returns at its next look at the shutdown flag. A thread of
+        // the blocking pool holds none, and needs none: it runs user code only before it counts a child out, while a
+        // root still waits, or in destructors of thread-locals, when it is done with the scheduler.
         let me = thread::current().id();
         for thread in self.threads.drain(..).chain(blocking) {
             if thread.thread().id() != me {

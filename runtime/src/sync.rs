@@ -31,6 +31,11 @@ mod imp {
 
     pub(crate) use parking_lot::{Condvar, Mutex, MutexGuard};
 
+    /// Whether the thread has ended.
+    pub(crate) fn is_finished(thread: &thread::JoinHandle<()>) -> bool {
+        thread.is_finished()
+    }
+
     /// Waits on `condvar`, giving the lock up meanwhile. Spurious returns happen: callers loop.
     pub(crate) fn wait<'a, T>(condvar: &Condvar, mut guard: MutexGuard<'a, T>) -> MutexGuard<'a, T> {
         condvar.wait(&mut guard);
@@ -112,6 +117,11 @@ mod imp {
         pub(crate) fn try_lock(&self) -> Option<MutexGuard<'_, T>> {
             self.0.try_lock().ok()
         }
+    }
+
+    /// Models cannot ask; they keep every thread to be joined.
+    pub(crate) fn is_finished(_: &thread::JoinHandle<()>) -> bool {
+        false
     }
 
     pub(crate) fn wait<'a, T>(condvar: &Condvar, guard: MutexGuard<'a, T>) -> MutexGuard<'a, T> {

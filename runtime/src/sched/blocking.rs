@@ -12,7 +12,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use super::SchedRef;
+use super::{SchedRef, budget};
 use crate::context;
 use crate::sync::{Condvar, Mutex, thread};
 use crate::task::cell::{self, Runnable};
@@ -32,24 +32,9 @@ struct State {
     queue: VecDeque<Runnable>,
     /// Every thread not joined yet: a thread uses the pool's memory until its very end.
     threads: Vec<thread::JoinHandle<()>>,
-    /// Threads that have left; the next submit joins them.
-    left: Vec<thread::ThreadId>,
     live: usize,
     idle: usize,
     shutdown: bool,
-}
-
-impl State {
-    /// The handles of threads that have left.
-    fn take_left(&mut self) -> Vec<thread::JoinHandle<()>> {
-        let left = std::mem::take(&mut self.left);
-        self.threads.extract_if(.., |thread| left.contains(&thread.thread().id())).collect()
-    }
-}
-
-/// Joins a pool thread. It cannot have panicked: tasks catch, and what else panics ends the process.
-fn join(thread: thread::JoinHandle<()>) {
-    let _ = thread.join();
 }
 
 impl BlockingPool {
@@ -58,7 +43,6 @@ impl BlockingPool {
             state: Mutex::new(State {
                 queue: VecDeque::new(),
                 threads: Vec::new(),
-                left: Vec::new(),
                 live: 0,
                 idle: 0,
                 shutdown: false,
@@ -83,11 +67,10 @@ impl BlockingPool {
             }
         }
         state.queue.push_back(runnable);
-        let left = state.take_left();
+        // Those that have ended to the last destructor of a thread-local need not be joined; nobody waits for one here.
+        state.threads.retain(|thread| !crate::sync::is_finished(thread));
         drop(state);
         self.work.notify_one();
-        // They have released the lock for the last time, or are about to.
-        left.into_iter().for_each(join);
         Ok(())
     }
 
@@ -104,8 +87,8 @@ impl BlockingPool {
         loop {
             if let Some(runnable) = state.queue.pop_front() {
                 drop(state);
+                budget::refill();
                 cell::run(runnable);
-                sched.rested();
                 state = self.state.lock();
                 continue;
             }
@@ -113,6 +96,8 @@ impl BlockingPool {
                 break;
             }
             state.idle += 1;
+            // Not before it counts as idle, and under the lock that `is_idle` takes.
+            sched.rested();
             let timed_out;
             (state, timed_out) = crate::sync::wait_timeout(&self.work, state, KEEP_ALIVE);
             state.idle -= 1;
@@ -121,7 +106,6 @@ impl BlockingPool {
             }
         }
         state.live -= 1;
-        state.left.push(thread::current().id());
     }
 
     /// Whether no call is queued or under way.

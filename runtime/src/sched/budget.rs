@@ -13,21 +13,46 @@ use std::task::{Context, Poll};
 
 use crate::context;
 
-/// What is left of a poll's share.
+/// What is left of a poll's share: positive units, or, below zero, how often an operation has been refused.
 #[derive(Debug)]
-pub(crate) struct Budget(Cell<u32>);
+pub(crate) struct Budget(Cell<i32>);
 
 impl Budget {
     /// Units per poll. Enough that the switch costs little against the work (a socket read is a system call), few
     /// enough that a worker changes tasks several times a millisecond.
-    pub(crate) const FULL: u32 = 128;
+    pub(crate) const FULL: i32 = 128;
+    /// Refusals per poll. Whoever polls on after so many does not give control back: a `block_on` from elsewhere
+    /// inside a task, say, which would otherwise turn for ever. It gets a new share.
+    const PATIENCE: i32 = 1024;
+    /// Threads that run no tasks have no share: nobody would refill it.
+    const UNLIMITED: i32 = i32::MAX;
 
     pub(crate) const fn new() -> Self {
-        Self(Cell::new(Self::FULL))
+        Self(Cell::new(Self::UNLIMITED))
     }
 
-    pub(crate) fn replace(&self, units: u32) -> u32 {
+    pub(crate) fn replace(&self, units: i32) -> i32 {
         self.0.replace(units)
+    }
+
+    /// Takes one unit; `false` if none is left.
+    #[inline]
+    fn take(&self) -> bool {
+        match self.0.get() {
+            Self::UNLIMITED => true,
+            left if left > 0 => {
+                self.0.set(left - 1);
+                true
+            }
+            refused if refused > -Self::PATIENCE => {
+                self.0.set(refused - 1);
+                false
+            }
+            _ => {
+                self.0.set(Self::FULL - 1);
+                true
+            }
+        }
     }
 }
 
@@ -42,12 +67,7 @@ pub(crate) fn refill() {
 /// A leaf future calls it once per operation that may succeed, before trying it.
 #[inline]
 pub(crate) fn poll_proceed(cx: &mut Context<'_>) -> Poll<()> {
-    let proceed = context::with_budget(|budget| {
-        let left = budget.0.get();
-        budget.0.set(left.saturating_sub(1));
-        left > 0
-    });
-    if proceed {
+    if context::with_budget(Budget::take) {
         return Poll::Ready(());
     }
     cx.waker().wake_by_ref();
@@ -74,18 +94,29 @@ pub fn yield_now() -> impl Future<Output = ()> + Send {
 #[cfg(all(test, not(loom)))]
 mod tests {
     use super::*;
-    use std::task::Waker;
 
     #[test]
-    fn a_spent_budget_reports_pending_until_the_next_poll() {
-        refill();
-        let mut cx = Context::from_waker(Waker::noop());
-        for _ in 0..Budget::FULL {
-            assert!(poll_proceed(&mut cx).is_ready());
-        }
-        assert!(poll_proceed(&mut cx).is_pending());
-        assert!(poll_proceed(&mut cx).is_pending(), "still spent");
-        refill();
-        assert!(poll_proceed(&mut cx).is_ready());
+    fn a_spent_budget_refuses_until_the_next_poll() {
+        let budget = Budget::new();
+        budget.replace(Budget::FULL);
+        assert!((0..Budget::FULL).all(|_| budget.take()));
+        assert!(!budget.take());
+        assert!(!budget.take(), "still spent");
+        budget.replace(Budget::FULL);
+        assert!(budget.take());
+    }
+
+    #[test]
+    fn a_poll_that_never_ends_is_refused_only_so_often() {
+        let budget = Budget::new();
+        budget.replace(0);
+        assert!((0..Budget::PATIENCE).all(|_| !budget.take()));
+        assert!(budget.take());
+    }
+
+    #[test]
+    fn a_thread_that_runs_no_tasks_has_no_limit() {
+        let budget = Budget::new();
+        assert!((0..10 * Budget::FULL).all(|_| budget.take()));
     }
 }

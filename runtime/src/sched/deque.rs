@@ -117,6 +117,8 @@ pub(crate) enum Steal<T> {
 /// The owner's end. Not `Sync`: one thread at a time.
 pub(crate) struct Owner<T: Item> {
     shared: Arc<Shared<T>>,
+    /// Whether there are thieves at all. Without any, the pop needs no fence, which is most of its cost.
+    thieves: bool,
     _not_sync: PhantomData<std::cell::Cell<()>>,
 }
 
@@ -125,8 +127,9 @@ pub(crate) struct Stealer<T: Item> {
     shared: Arc<Shared<T>>,
 }
 
-/// Makes an empty deque whose first ring has `len` slots (a power of two).
-pub(crate) fn deque<T: Item>(len: usize) -> (Owner<T>, Stealer<T>) {
+/// Makes an empty deque whose first ring has `len` slots (a power of two). If `thieves` is false, the stealer's `steal`
+/// is never called.
+pub(crate) fn deque<T: Item>(len: usize, thieves: bool) -> (Owner<T>, Stealer<T>) {
     let shared = Arc::new(Shared {
         top: Padded(AtomicUsize::new(0)),
         bottom: Padded(AtomicUsize::new(0)),
@@ -134,7 +137,7 @@ pub(crate) fn deque<T: Item>(len: usize) -> (Owner<T>, Stealer<T>) {
         retired: Mutex::new(Vec::new()),
         _items: PhantomData,
     });
-    (Owner { shared: shared.clone(), _not_sync: PhantomData }, Stealer { shared })
+    (Owner { shared: shared.clone(), thieves, _not_sync: PhantomData }, Stealer { shared })
 }
 
 impl<T: Item> Shared<T> {
@@ -234,8 +237,10 @@ impl<T: Item> Owner<T> {
         // Release: pairs with Acquire in `Shared::steal`, as every store to `bottom`: a thief that reads this value
         // must see the slots below it.
         shared.bottom.0.store(newest, Ordering::Release);
-        // SeqCst: pairs with the fence in `Shared::steal`: announce first, then look.
-        fence(Ordering::SeqCst);
+        if self.thieves {
+            // SeqCst: pairs with the fence in `Shared::steal`: announce first, then look.
+            fence(Ordering::SeqCst);
+        }
         // Relaxed: ordered by the fence.
         let top = shared.top.0.load(Ordering::Relaxed);
         let left = newest.wrapping_sub(top) as isize;
@@ -263,17 +268,29 @@ impl<T: Item> Owner<T> {
         Some(unsafe { Shared::item(raw) })
     }
 
-    /// Takes the oldest item, from the top, in competition with thieves.
+    /// Takes the oldest item, from the top, in competition with thieves. Needs no fence: the owner knows `bottom`.
     #[inline]
     pub(crate) fn take_oldest(&self) -> Option<T> {
-        loop {
-            match self.shared.steal() {
-                Steal::Taken(item) => return Some(item),
-                Steal::Empty => return None,
-                // Somebody else took one: the competition makes progress.
-                Steal::Retry => crate::sync::spin_loop(),
+        let shared = &*self.shared;
+        // Relaxed: only the owner writes these two.
+        let bottom = shared.bottom.0.load(Ordering::Relaxed);
+        // Relaxed: as above.
+        let ring = shared.ring.load(Ordering::Relaxed);
+        // Relaxed: the swap checks it, and the slots are the owner's own writes.
+        let mut top = shared.top.0.load(Ordering::Relaxed);
+        while top != bottom {
+            // SAFETY: the present ring; freed with the deque only.
+            let raw = unsafe { &*ring }.get(top);
+            // SeqCst, Relaxed: as in `Shared::steal`.
+            let next = top.wrapping_add(1);
+            match shared.top.0.compare_exchange(top, next, Ordering::SeqCst, Ordering::Relaxed) {
+                // SAFETY: the swap won index `top`.
+                Ok(_) => return Some(unsafe { Shared::item(raw) }),
+                // A thief took one: the competition makes progress.
+                Err(now) => top = now,
             }
         }
+        None
     }
 
     /// How many items there are; exact but for thieves.
@@ -332,7 +349,7 @@ mod tests {
 
     #[test]
     fn owner_pops_newest_thief_takes_oldest_across_growth() {
-        let (owner, stealer) = deque::<Box<usize>>(2);
+        let (owner, stealer) = deque::<Box<usize>>(2, true);
         (0..100).for_each(|n| owner.push(Box::new(n)));
         assert_eq!(owner.len(), 100);
         assert_eq!(owner.pop_newest().as_deref(), Some(&99));
@@ -345,7 +362,7 @@ mod tests {
 
     #[test]
     fn indices_run_round_the_ring_many_times() {
-        let (owner, stealer) = deque::<Box<usize>>(4);
+        let (owner, stealer) = deque::<Box<usize>>(4, true);
         for n in 0..1000 {
             owner.push(Box::new(n));
             owner.push(Box::new(n));
@@ -358,7 +375,7 @@ mod tests {
     #[test]
     fn every_item_is_taken_exactly_once_under_contention() {
         const ITEMS: usize = 20_000;
-        let (owner, stealer) = deque::<Box<usize>>(2);
+        let (owner, stealer) = deque::<Box<usize>>(2, true);
         let seen: Vec<AtomicUsize> = (0..ITEMS).map(|_| AtomicUsize::new(0)).collect();
         let done = crate::sync::atomic::AtomicBool::new(false);
         let take = |item: Box<usize>| {

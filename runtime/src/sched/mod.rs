@@ -49,7 +49,7 @@ pub(crate) struct Scheduler {
     /// The worker that sleeps in the driver, a hint; `usize::MAX` if none.
     in_driver: AtomicUsize,
     blocking: BlockingPool,
-    /// Foreign threads inside [`schedule_foreign`](Scheduler::schedule_foreign).
+    /// Foreign threads inside [`schedule_foreign`](SchedRef::schedule_foreign).
     visitors: Visitors,
     /// Roots whose thread is awake. Of interest to a virtual clock alone.
     roots_awake: AtomicUsize,
@@ -176,6 +176,14 @@ impl Scheduler {
         self.workers.len()
     }
 
+    /// Sees to it that somebody looks for what has just been woken, even if this worker should not come to it: the task
+    /// it runs is being aborted, say, and a destructor of its may wait for what was woken.
+    pub(crate) fn nudge(&self) {
+        if self.idle.after_push() {
+            self.wake_one();
+        }
+    }
+
     /// Wakes a parked worker, unless somebody searches already.
     #[cold]
     fn wake_one(&self) {
@@ -199,6 +207,13 @@ impl Scheduler {
             && self.roots_awake.load(Ordering::Acquire) == 0
             && self.blocking.is_idle()
             && !self.has_work()
+    }
+
+    /// A root that slept is woken, and awake from here on: were it counted by its own thread, which has yet to run, a
+    /// virtual clock could jump meanwhile.
+    pub(crate) fn root_woken(&self) {
+        // Relaxed: waking up hands nothing over.
+        self.roots_awake.fetch_add(1, Ordering::Relaxed);
     }
 
     /// Something became idle: under a virtual clock, whoever sleeps in the driver looks again whether time may jump.
@@ -267,7 +282,8 @@ impl Visitors {
     }
 }
 
-/// A root's thread, as the scheduler counts it: awake but while it sleeps in [`asleep`](RootRest::asleep).
+/// A root's thread, as the scheduler counts it: awake but from [`falls_asleep`](RootRest::falls_asleep) until whoever
+/// wakes it says [`Scheduler::root_woken`].
 pub(crate) struct RootRest<'a> {
     sched: SchedRef,
     _root: std::marker::PhantomData<&'a ()>,
@@ -280,30 +296,19 @@ impl RootRest<'_> {
         Self { sched, _root: std::marker::PhantomData }
     }
 
-    /// The root's thread sleeps until the guard is dropped.
-    pub(crate) fn asleep(&self) -> Asleep<'_> {
+    /// The root's thread is about to sleep. Returns on whom its waker has to call `root_woken`.
+    pub(crate) fn falls_asleep(&self) -> SchedRef {
         // Release: pairs with Acquire in `is_quiescent`: what the root pushed before it slept.
         self.sched.roots_awake.fetch_sub(1, Ordering::Release);
         self.sched.rested();
-        Asleep(self)
+        self.sched
     }
 }
 
 impl Drop for RootRest<'_> {
     fn drop(&mut self) {
-        // Release: as in `asleep`.
+        // Release: as in `falls_asleep`.
         self.sched.roots_awake.fetch_sub(1, Ordering::Release);
         self.sched.rested();
-    }
-}
-
-/// See [`RootRest::asleep`].
-#[must_use]
-pub(crate) struct Asleep<'a>(&'a RootRest<'a>);
-
-impl Drop for Asleep<'_> {
-    fn drop(&mut self) {
-        // Relaxed: waking up hands nothing over.
-        self.0.sched.roots_awake.fetch_add(1, Ordering::Relaxed);
     }
 }

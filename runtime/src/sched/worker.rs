@@ -13,7 +13,7 @@
 //! | oldest woken task | newer children | [`SPAWNED_RUN`] picks between two of the woken lane |
 //! | remote task, I/O, timers | own tasks | [`FOREIGN_EVERY`] picks between two looks |
 //! | oldest child | newer children, for ever | [`OLDEST_WAIT`], then it is taken, unless thieves or idleness come first |
-//! | any task | a task that is always ready | its budget ([`budget`](super::budget)) |
+//! | any task | a task that is always ready | its budget ([`budget`]) |
 //!
 //! A pick is one poll of one task; what one poll takes is up to the task.
 
@@ -65,8 +65,8 @@ pub(crate) fn scheduler(config: &Config) -> std::io::Result<(Arc<Scheduler>, Vec
     let mut lanes = Vec::new();
     let mut mates = Vec::new();
     for _ in 0..config.workers {
-        let (spawned, spawned_stealer) = deque(LANE_LEN);
-        let (woken, woken_stealer) = deque(LANE_LEN);
+        let (spawned, spawned_stealer) = deque(LANE_LEN, config.workers > 1);
+        let (woken, woken_stealer) = deque(LANE_LEN, config.workers > 1);
         lanes.push((spawned, woken));
         mates.push(Mate { spawned: spawned_stealer, woken: woken_stealer, parker: super::Parker::new() });
     }
@@ -96,7 +96,11 @@ impl Worker {
         // SAFETY: `self` lives in this frame and the guard is dropped before it, being declared later.
         let _context = unsafe { context::enter_worker(sched, &self) };
         loop {
-            if let Some(runnable) = self.next().or_else(|| self.search()) {
+            if let Some(runnable) = self.next() {
+                self.run_task(runnable);
+            } else if context::count_out() {
+                // May have woken a parent, here.
+            } else if let Some(runnable) = self.search() {
                 self.run_task(runnable);
             } else if self.scheduler.is_shut_down() {
                 return;
@@ -174,7 +178,7 @@ impl Worker {
         self.scheduler.remote.pop().ok()
     }
 
-    /// Wakes a mate if there is more to do here than the task just picked.
+    /// Wakes a mate if there is more to do here than the task just picked, and nobody looks for it.
     ///
     /// The look at `idle` is without a fence, so it may miss a worker that goes to sleep at this moment; the next
     /// pick looks again. What must not be missed is only that somebody runs the task, and this worker will.
@@ -198,7 +202,8 @@ impl Worker {
     /// Puts a woken task into the woken lane; one that waited for the end of the task being run, into the spawn lane.
     ///
     /// Wakes no mate: most often the task that wakes is about to return, and this worker runs the woken one next,
-    /// sooner than another thread could be woken. If there is more, [`share`](Self::share) sees it.
+    /// sooner than another thread could be woken. If there is more, [`share`](Self::share) sees it. Who wakes many, or is
+    /// about to run user code that may block, calls [`nudge`](super::Scheduler::nudge).
     #[inline]
     pub(super) fn push_woken(&self, runnable: Runnable, yielded: bool) {
         if context::is_ending() && !yielded {
@@ -239,12 +244,12 @@ impl Worker {
         let start = self.random() as usize % mates.len();
         let others = || (0..mates.len()).map(|n| (start + n) % mates.len()).filter(|&n| n != self.index);
         others()
-            .find_map(|victim| Self::steal_into(&mates[victim].spawned, &self.spawned))
-            .or_else(|| others().find_map(|victim| Self::steal_into(&mates[victim].woken, &self.woken)))
+            .find_map(|victim| Self::steal_from(&mates[victim].spawned, &self.spawned))
+            .or_else(|| others().find_map(|victim| Self::steal_from(&mates[victim].woken, &self.woken)))
     }
 
     /// Takes the oldest half, up to [`STEAL_MAX`]: the first to run, the rest into `lane`.
-    fn steal_into(victim: &Stealer<Runnable>, lane: &Owner<Runnable>) -> Option<Runnable> {
+    fn steal_from(victim: &Stealer<Runnable>, lane: &Owner<Runnable>) -> Option<Runnable> {
         let first = loop {
             match victim.steal() {
                 Steal::Taken(runnable) => break runnable,
@@ -266,7 +271,6 @@ impl Worker {
     fn park(&self) {
         let scheduler = &*self.scheduler;
         let was_last = scheduler.idle.park(self.index, self.searching.replace(false));
-        scheduler.rested();
         // The last look: a push that relied on this worker's search is seen here, or its pusher sees it parked.
         let awake = was_last == AfterSearch::WasLast && (scheduler.has_work() || scheduler.is_shut_down());
         if !awake {
@@ -293,7 +297,11 @@ impl Worker {
                 // Relaxed: as above.
                 scheduler.in_driver.store(usize::MAX, Ordering::Relaxed);
             }
-            None => parker.park_thread(),
+            None => {
+                // Whoever has the turn may have taken it before this worker was idle too.
+                scheduler.rested();
+                parker.park_thread();
+            }
         }
     }
 

@@ -8,7 +8,7 @@
 //!   and, only if it turns the task from parked to queued, the scheduler: but then a `Runnable` exists.
 //!   Metadata and schedule function have nothing to drop, so a last waker dropped years later touches nothing else.
 //! - What a wake from a foreign thread touches *after* it has pushed the `Runnable` is protected by the
-//!   scheduler's own count of such threads ([`Scheduler::schedule_foreign`](crate::sched::Scheduler)).
+//!   scheduler's own count of such threads ([`Visitors`](crate::sched::Visitors)).
 
 use std::future::Future;
 
@@ -16,7 +16,6 @@ use async_task::{ScheduleInfo, Task, WithInfo};
 
 use crate::context;
 use crate::sched::SchedRef;
-use crate::tree::node::Node;
 
 /// What every task carries beside its future. Kept here, and not in the schedule function, because async-task
 /// spares two reference-count operations a wake if that function has no size.
@@ -67,9 +66,6 @@ pub(crate) fn run(runnable: Runnable) {
     }
     let no_unwind = NoUnwind;
     runnable.run();
-    if let Some(parent) = context::ended() {
-        Node::child_ended(parent);
-    }
-    context::run_finished();
+    context::finish_run();
     std::mem::forget(no_unwind);
 }

@@ -39,8 +39,8 @@ where
     F: Future + Send + 'scope,
     F::Output: Send + 'scope,
 {
-    // SAFETY: the child holds the reference and is counted on the next line; `Node` is pinned wherever a scope
-    // lends it.
+    // SAFETY: the child uses the reference, and the next line sees to it that it is counted; `Node` is pinned
+    // wherever a scope lends it.
     let parent = unsafe { node.to_ref() };
     node.child_added();
     let child = Child { parent, parked: false, link: Link::new(), future: Some(future) };
@@ -70,6 +70,7 @@ impl<F: Future> Future for Child<F> {
 
     #[inline]
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        context::begin_poll(self.parent);
         if self.parent.is_cancelled() {
             return self.end(None);
         }
@@ -83,6 +84,15 @@ impl<F: Future> Future for Child<F> {
             Err(payload) => {
                 this.parent.fail(payload);
                 self.end(None)
+            }
+            // Parked before, and so on the parent's list, unless a cancel has taken it off: that cancel's wake polls
+            // this task again, whatever this check sees.
+            Ok(Poll::Pending) if *this.parked => {
+                if this.parent.is_cancelled() {
+                    self.end(None)
+                } else {
+                    Poll::Pending
+                }
             }
             Ok(Poll::Pending) => {
                 let link = NonNull::from(this.link.as_ref().get_ref());

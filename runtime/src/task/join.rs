@@ -20,7 +20,6 @@ use crate::tree::failure;
 /// message of its own. In ordinary code nobody sees that: the scope is being cancelled, and so is whoever awaits
 /// here; the panic that counts is resumed by the scope's owner. It is seen by code that polls a handle
 /// synchronously, which must not be left waiting. Polling again after the value was taken panics.
-
 pub struct JoinHandle<'scope, T> {
     /// `None` once the value was taken.
     slot: Option<Slot<Outcome<T>>>,

@@ -13,7 +13,7 @@
 //!                     output stored, or dropped if no handle is left      (inside async-task's run)
 //!                           │
 //!                           ▼ cell::run, after async-task's run returned
-//!                     Node::child_ended ──last──▶ parent woken
+//!                     Node::children_ended ──last──▶ parent woken
 //! ```
 //!
 //! The last arrow is the **last touch**: the parent's count falls only after the future *and the output, where

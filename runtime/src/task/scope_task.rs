@@ -33,12 +33,12 @@ use crate::tree::scope::Scope;
 #[inline]
 pub(crate) fn spawn<'scope, B, T>(node: &'scope Node, body: B) -> JoinHandle<'scope, T>
 where
-    B: for<'inner> ScopeBody<'inner, 'scope, T> + 'scope,
+    B: for<'inner> ScopeBody<&'inner Scope<'inner, 'scope>, T> + 'scope,
     T: Send + 'scope,
 {
     let sched = node.sched();
-    // SAFETY: the child holds the reference and is counted on the next line; `Node` is pinned wherever a scope
-    // lends it.
+    // SAFETY: the child uses the reference, and the next line sees to it that it is counted; `Node` is pinned
+    // wherever a scope lends it.
     let parent = unsafe { node.to_ref() };
     node.child_added();
     let task = ScopeTask::<'scope, B, T> {
@@ -56,7 +56,7 @@ where
 
 /// The body's future. `'inner` is instantiated at `'scope`: the body is generic over it and cannot tell, and no
 /// lifetime could name what really holds, "until this task ends".
-type BodyFuture<'scope, B, T> = <B as ScopeBody<'scope, 'scope, T>>::Future;
+type BodyFuture<'scope, B, T> = <B as ScopeBody<&'scope Scope<'scope, 'scope>, T>>::Future;
 
 /// See the [module](self). `!Unpin` through the node, whatever the body's future is: with an `Unpin` body
 /// (`Pin<Box<dyn Future>>`) an auto-`Unpin` task would be polled through a `&mut` that claims to be the only
@@ -64,7 +64,7 @@ type BodyFuture<'scope, B, T> = <B as ScopeBody<'scope, 'scope, T>>::Future;
 #[pin_project(PinnedDrop)]
 struct ScopeTask<'scope, B, T>
 where
-    B: ScopeBody<'scope, 'scope, T>,
+    B: ScopeBody<&'scope Scope<'scope, 'scope>, T>,
 {
     /// Counts this task until it has been run to its end.
     parent: NodeRef,
@@ -86,13 +86,16 @@ enum Stage<B, F, T> {
 
 impl<'scope, B, T> Future for ScopeTask<'scope, B, T>
 where
-    B: ScopeBody<'scope, 'scope, T>,
+    B: ScopeBody<&'scope Scope<'scope, 'scope>, T>,
 {
     type Output = Outcome<T>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        context::begin_poll(self.parent);
         loop {
             let cancelled = self.node().is_cancelled_from_above();
+            // SAFETY: used while the body is polled, below.
+            let node = unsafe { self.node().to_ref() };
             let polled = match self.as_mut().project().stage.project() {
                 StageNow::Start(_) => {
                     self.as_mut().start(cancelled);
@@ -102,7 +105,12 @@ where
                     self.as_mut().drop_body(None);
                     continue;
                 }
-                StageNow::Body(future) => guard(|| future.poll(cx)),
+                StageNow::Body(future) => {
+                    let before = context::enter_body(node);
+                    let polled = guard(|| future.poll(cx));
+                    context::leave_body(before);
+                    polled
+                }
                 StageNow::Drain(_) => match self.as_mut().drain(cx) {
                     Drain::Ended(outcome) => return Poll::Ready(outcome),
                     Drain::Parked => return Poll::Pending,
@@ -134,7 +142,7 @@ enum Drain<T> {
 
 impl<'scope, B, T> ScopeTask<'scope, B, T>
 where
-    B: ScopeBody<'scope, 'scope, T>,
+    B: ScopeBody<&'scope Scope<'scope, 'scope>, T>,
 {
     fn node(&self) -> &Node {
         self.scope.node()
@@ -160,7 +168,11 @@ where
         // SAFETY: the scope lies in this pinned task. Whatever uses the reference is the body's future, which is
         // dropped before the drain, and descendants, for which the drain waits; the task goes away after it.
         let scope: &'scope Scope<'scope, 'scope> = unsafe { &*scope };
-        match guard(|| body.call(scope, Token)) {
+        // SAFETY: used while the body is called, in the next lines.
+        let before = context::enter_body(unsafe { self.node().to_ref() });
+        let called = guard(|| body.call(scope, Token));
+        context::leave_body(before);
+        match called {
             Ok(future) => self.as_mut().project().stage.set(Stage::Body(future)),
             Err(payload) => self.node().fail(payload),
         }
@@ -200,10 +212,10 @@ where
         let node = self.node();
         let parent = self.parent;
         let failure = node.take_failure();
-        if failure.is_some() || node.is_cancelled() {
-            if let Some(value) = value.take() {
-                drop_into(value, &parent);
-            }
+        if (failure.is_some() || node.is_cancelled())
+            && let Some(value) = value.take()
+        {
+            drop_into(value, &parent);
         }
         if let Some(payload) = failure {
             parent.fail(payload);
@@ -216,6 +228,10 @@ where
     }
 
     fn park(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Park {
+        if self.parked {
+            // As in `Child::poll`.
+            return if self.node().is_cancelled_from_above() { Park::Cancelled } else { Park::Parked };
+        }
         let park = self.as_ref().pinned_node().park_self(cx.waker());
         if park == Park::Parked {
             *self.as_mut().project().parked = true;
@@ -227,7 +243,7 @@ where
 #[pinned_drop]
 impl<'scope, B, T> PinnedDrop for ScopeTask<'scope, B, T>
 where
-    B: ScopeBody<'scope, 'scope, T>,
+    B: ScopeBody<&'scope Scope<'scope, 'scope>, T>,
 {
     fn drop(self: Pin<&mut Self>) {
         if !matches!(self.stage, Stage::Ended) {

@@ -8,8 +8,6 @@
 
 use std::future::Future;
 
-use super::scope::Scope;
-
 pub(crate) mod sealed {
     /// Keeps [`ScopeBody`](super::ScopeBody) ours: who cannot name this type can neither implement nor call
     /// [`call`](super::ScopeBody::call). Were it open, a type could implement it with a future that borrows from one
@@ -21,27 +19,27 @@ pub(crate) mod sealed {
     pub struct Token;
 }
 
-/// The body of a child scope: an async closure or function over `&Scope` whose future is `Send`.
+/// The body of a child scope: an async closure or function over `S`, the scope, whose future is `Send`.
 ///
-/// Implemented for every such closure and function; sealed. See [`Scope::scope`].
-pub trait ScopeBody<'scope, 'env, T, Implied = &'scope &'env ()>: Send {
+/// Implemented for every such closure and function; sealed. See [`Scope::scope`](crate::Scope::scope).
+pub trait ScopeBody<S, T>: Send {
     /// The future that the body returns.
     #[doc(hidden)]
     type Future: Future<Output = T> + Send;
 
     /// Calls the body.
     #[doc(hidden)]
-    fn call(self, scope: &'scope Scope<'scope, 'env>, token: sealed::Token) -> Self::Future;
+    fn call(self, scope: S, token: sealed::Token) -> Self::Future;
 }
 
-impl<'scope, 'env, T, F, Fut> ScopeBody<'scope, 'env, T> for F
+impl<S, T, F, Fut> ScopeBody<S, T> for F
 where
-    F: FnOnce(&'scope Scope<'scope, 'env>) -> Fut + Send,
+    F: FnOnce(S) -> Fut + Send,
     Fut: Future<Output = T> + Send,
 {
     type Future = Fut;
 
-    fn call(self, scope: &'scope Scope<'scope, 'env>, _: sealed::Token) -> Fut {
+    fn call(self, scope: S, _: sealed::Token) -> Fut {
         self(scope)
     }
 }

@@ -14,9 +14,11 @@
 //! - [`body`]: how "an async closure whose future is `Send`" is said on stable
 //! - [`root`]: the blocking root
 //! - [`failure`]: panics on their way up
+//! - [`id`]: names for scopes
 
 pub(crate) mod body;
 pub(crate) mod failure;
+pub(crate) mod id;
 pub(crate) mod node;
 pub(crate) mod parked;
 pub(crate) mod root;

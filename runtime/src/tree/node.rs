@@ -7,7 +7,7 @@
 //! # Who touches what
 //!
 //! ```text
-//!   Scope::spawn ──child_added──▶ ┌───────────────────────────────┐ ◀──child_ended── the thread that ran a child
+//!   Scope::spawn ──child_added──▶ ┌───────────────────────────────┐ ◀──children_ended── the thread that ran them
 //!   Child::poll ──park/unpark──▶  │ state   held{parked, failure, │ ◀──fail/cancel── a child, the body, a value
 //!   Scope::alloc ──keep──▶        │         values}    waiter     │ ◀──poll_drained, drop_values── own task only
 //!                                 └───────────────────────────────┘
@@ -37,15 +37,18 @@ use std::sync::Arc as StdArc;
 use std::task::{Poll, Waker};
 
 use super::failure::{self, Cancelled, Payload};
+use super::id::ScopeId;
 use super::parked::{Link, ParkedList};
 use super::root::RootSignal;
 use super::state::{AfterEnd, NodeState, Seen, Wait};
 use super::values::Values;
+use crate::context;
 use crate::sched::SchedRef;
 use crate::sync::{Mutex, UnsafeCell};
 
 /// See the [module](self).
 pub(crate) struct Node {
+    id: ScopeId,
     state: NodeState,
     sched: SchedRef,
     up: Up,
@@ -80,7 +83,8 @@ unsafe impl Send for Node {}
 /// A node's address, held by what the node waits for: a live child, its body, or the worker that is counting
 /// a child out.
 ///
-/// Invariant, which every holder keeps: the node is alive and pinned for as long as a `NodeRef` to it exists.
+/// Invariant, which every holder keeps: it is used only while the node is alive and pinned. (A leaked handle leaves one
+/// behind in its output, which nobody uses any more.)
 #[derive(Clone, Copy)]
 pub(crate) struct NodeRef(NonNull<Node>);
 
@@ -94,7 +98,7 @@ impl std::ops::Deref for NodeRef {
 
     #[inline]
     fn deref(&self) -> &Node {
-        // SAFETY: alive by the type's invariant.
+        // SAFETY: alive whenever it is used, by the type's invariant.
         unsafe { self.0.as_ref() }
     }
 }
@@ -133,6 +137,7 @@ impl Node {
 
     fn new(sched: SchedRef, up: Up) -> Self {
         Self {
+            id: ScopeId::next(),
             state: NodeState::new(),
             sched,
             up,
@@ -145,10 +150,15 @@ impl Node {
     /// The node's address.
     ///
     /// # Safety
-    /// The caller keeps [`NodeRef`]'s invariant: what holds the result is counted in
-    /// [`child_added`](Self::child_added), or is the node's body, and is gone before the node is.
+    /// The caller keeps [`NodeRef`]'s invariant: what uses the result is a child that is counted in, or will be before the
+    /// node's body, which is being polled, gives control back ([`child_added`](Self::child_added)); or it is the body
+    /// itself. The node waits for both.
     pub(crate) unsafe fn to_ref(&self) -> NodeRef {
         NodeRef(NonNull::from(self))
+    }
+
+    pub(crate) fn id(&self) -> ScopeId {
+        self.id
     }
 
     pub(crate) fn sched(&self) -> SchedRef {
@@ -165,16 +175,31 @@ impl Node {
 
     // ---- children ------------------------------------------------------------------------------------------
 
-    /// Counts a child in, before its task exists.
+    /// Counts a child in, before its task exists. If it is the node's own body that spawns, the count is put off to
+    /// the end of the body's poll ([`context::leave_body`]).
     #[inline]
     pub(crate) fn child_added(&self) {
-        self.state.child_added();
+        if !context::put_off_child_added(self) {
+            self.state.children_added(1);
+        }
     }
 
-    /// Counts a child out, after its future and its untaken output are gone. The node may be gone on return.
+    /// Counts in what was put off.
     #[inline]
-    pub(crate) fn child_ended(node: NodeRef) {
-        match node.state.child_ended() {
+    pub(crate) fn children_added(&self, n: u64) {
+        self.state.children_added(n);
+    }
+
+    /// Whether counting `n` children out would end a wait.
+    #[inline]
+    pub(crate) fn waits_only_for(&self, n: u64) -> bool {
+        self.state.waits_only_for(n)
+    }
+
+    /// Counts `n` children out, after their futures and untaken outputs are gone. The node may be gone on return.
+    #[inline]
+    pub(crate) fn children_ended(node: NodeRef, n: u64) {
+        match node.state.children_ended(n) {
             AfterEnd::Leave => {}
             AfterEnd::WakeWaiter => {
                 let waker = node.waiter.with_mut(|slot| {
@@ -289,6 +314,8 @@ impl Node {
             drop(held);
             batch.into_iter().flatten().for_each(Waker::wake);
             if last {
+                // Whoever cancels may be about to drop its own future, and a destructor there to wait for a child.
+                self.sched.nudge();
                 return;
             }
         }
@@ -303,6 +330,7 @@ impl Node {
         let mut held = self.held.lock();
         let loser = if held.failure.is_none() { held.failure.replace(payload) } else { Some(payload) };
         drop(held);
+        self.state.set_holds();
         self.cancel();
         if let Some(loser) = loser {
             failure::discard(loser);
@@ -311,14 +339,16 @@ impl Node {
 
     /// The failure to hand to the scope above.
     pub(crate) fn take_failure(&self) -> Option<Payload> {
-        self.held.lock().failure.take()
+        if self.state.holds() { self.held.lock().failure.take() } else { None }
     }
 
     // ---- values and the end ----------------------------------------------------------------------------------
 
     /// Gives `value` to the node. The pointer is good until [`drop_values`](Self::drop_values).
     pub(crate) fn keep<S: Send>(&self, value: S) -> NonNull<S> {
-        self.held.lock().values.push(value)
+        let ptr = self.held.lock().values.push(value);
+        self.state.set_holds();
+        ptr
     }
 
     /// Waits until no child lives. Only the node's own task calls it, always with a waker of that same task:
@@ -347,6 +377,9 @@ impl Node {
     /// The node's body has been dropped, and since then [`poll_drained`](Self::poll_drained) said `Ready`.
     pub(crate) unsafe fn drop_values(&self) -> bool {
         let mut any = false;
+        if !self.state.holds() {
+            return any;
+        }
         loop {
             let mut held = self.held.lock();
             // SAFETY: the body and all descendants are gone, so nothing borrows from the values any more. What
@@ -363,6 +396,6 @@ impl Node {
 
 impl std::fmt::Debug for Node {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Node").field("state", &self.state).finish_non_exhaustive()
+        f.debug_struct("Node").field("id", &self.id).field("state", &self.state).finish_non_exhaustive()
     }
 }

@@ -24,34 +24,46 @@ use crate::sync::{Condvar, Mutex, wait};
 
 /// What wakes a blocked root. In an `Arc` of its own, for wakers are `'static` and outlive the root.
 pub(crate) struct RootSignal {
-    woken: Mutex<bool>,
+    state: Mutex<SignalState>,
     condvar: Condvar,
+}
+
+struct SignalState {
+    woken: bool,
+    /// The scheduler of a root that sleeps. It is alive: its root leaves `sleep` only once this has been taken.
+    asleep: Option<SchedRef>,
 }
 
 impl RootSignal {
     fn new() -> StdArc<Self> {
-        StdArc::new(Self { woken: Mutex::new(false), condvar: Condvar::new() })
+        StdArc::new(Self {
+            state: Mutex::new(SignalState { woken: false, asleep: None }),
+            condvar: Condvar::new(),
+        })
     }
 
     pub(crate) fn wake_by_ref(&self) {
-        let mut woken = self.woken.lock();
-        if !*woken {
-            *woken = true;
-            drop(woken);
+        let mut state = self.state.lock();
+        if !state.woken {
+            state.woken = true;
+            if let Some(sched) = state.asleep.take() {
+                sched.root_woken();
+            }
+            drop(state);
             self.condvar.notify_one();
         }
     }
 
     /// Sleeps until woken since the last call.
     fn sleep(&self, rest: &RootRest<'_>) {
-        let mut woken = self.woken.lock();
-        if !*woken {
-            let _asleep = rest.asleep();
-            while !*woken {
-                woken = wait(&self.condvar, woken);
+        let mut state = self.state.lock();
+        if !state.woken {
+            state.asleep = Some(rest.falls_asleep());
+            while !state.woken {
+                state = wait(&self.condvar, state);
             }
         }
-        *woken = false;
+        state.woken = false;
     }
 }
 
@@ -80,7 +92,8 @@ impl Drop for NoUnwind {
 /// Runs `body` and everything below it to its end on the calling thread and `sched`'s workers.
 ///
 /// # Panics
-/// If the calling thread is a worker of the same scheduler; and with the tree's failure, after all has ended.
+/// If the calling thread is a worker of the same scheduler; and, after all has ended, with the tree's failure, or if
+/// the root scope was aborted.
 pub(crate) fn run<'env, B, T>(sched: SchedRef, body: B) -> T
 where
     B: for<'scope> AsyncFnOnce(&'scope Scope<'scope, 'env>) -> T,
@@ -101,18 +114,22 @@ where
     root.drain();
 
     let failure = scope.node().take_failure();
+    let aborted = scope.node().is_cancelled();
     drop(rest);
     drop(context);
     std::mem::forget(no_unwind);
     match (value, failure) {
-        (Some(value), None) => value,
-        (value, Some(payload)) => {
+        (Some(value), None) if !aborted => value,
+        (value, failure) => {
+            // An aborted scope has no value, even if its body had one by then.
             if let Err(second) = guard(|| drop(value)) {
                 failure::discard(second);
             }
-            std::panic::resume_unwind(payload)
+            match failure {
+                Some(payload) => std::panic::resume_unwind(payload),
+                None => panic!("the root scope was aborted, so there is no value to return"),
+            }
         }
-        (None, None) => failure::unwind_cancelled(),
     }
 }
 

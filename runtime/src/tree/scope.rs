@@ -4,6 +4,7 @@ use std::future::Future;
 use std::marker::PhantomData;
 
 use super::body::ScopeBody;
+use super::id::ScopeId;
 use super::node::Node;
 use crate::task;
 use crate::task::join::JoinHandle;
@@ -101,7 +102,7 @@ impl<'scope, 'env> Scope<'scope, 'env> {
     pub fn scope<B, T>(&'scope self, body: B) -> JoinHandle<'scope, T>
     where
         B: for<'inner> AsyncFnOnce(&'inner Scope<'inner, 'scope>) -> T
-            + for<'inner> ScopeBody<'inner, 'scope, T>
+            + for<'inner> ScopeBody<&'inner Scope<'inner, 'scope>, T>
             + 'scope,
         T: Send + 'scope,
     {
@@ -167,6 +168,11 @@ impl<'scope, 'env> Scope<'scope, 'env> {
         self.node.is_cancelled()
     }
 
+    /// The scope's name.
+    pub fn id(&self) -> ScopeId {
+        self.node.id()
+    }
+
     /// How many direct children are alive now: a figure for people and tests, stale as soon as it is read.
     pub fn live_children(&self) -> u64 {
         self.node.live_children()
@@ -175,6 +181,9 @@ impl<'scope, 'env> Scope<'scope, 'env> {
 
 impl std::fmt::Debug for Scope<'_, '_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Scope").field("live_children", &self.live_children()).finish_non_exhaustive()
+        f.debug_struct("Scope")
+            .field("id", &self.id())
+            .field("live_children", &self.live_children())
+            .finish_non_exhaustive()
     }
 }

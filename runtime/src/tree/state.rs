@@ -12,7 +12,7 @@
 //! # The wait
 //!
 //! ```text
-//!   counting ──start_wait──▶ waiting ──child_ended (last)──▶ waking ──waiter_taken──▶ counting, at zero
+//!   counting ──start_wait──▶ waiting ──children_ended (last)──▶ waking ──waiter_taken──▶ counting, at zero
 //!      ▲                        │
 //!      └──start_wait finds zero─┘
 //! ```
@@ -31,6 +31,8 @@ use crate::sync::atomic::{AtomicU64, Ordering};
 const WAITING: u64 = 1;
 /// The node's children, and its body, are to be dropped at their next await.
 const CANCELLED: u64 = 1 << 1;
+/// Something lies behind the node's lock that its end must look at: a failure or a value.
+const HOLDS: u64 = 1 << 2;
 /// One live child. 56 bits of count: a child takes more than one byte, so memory ends before the count does.
 const CHILD: u64 = 1 << 8;
 
@@ -38,7 +40,7 @@ const CHILD: u64 = 1 << 8;
 #[derive(Debug)]
 pub(crate) struct NodeState(AtomicU64);
 
-/// What [`NodeState::child_ended`] leaves to do.
+/// What [`NodeState::children_ended`] leaves to do.
 #[must_use]
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum AfterEnd {
@@ -75,23 +77,49 @@ impl NodeState {
         Self(AtomicU64::new(0))
     }
 
-    /// Counts a child in.
+    /// Counts `n` children in.
+    ///
+    /// Children that a node's own body spawns during one poll are counted in together when the poll is over, so a
+    /// child may be counted out first: the count is then below zero for a while. Nobody acts on it meanwhile, for
+    /// the node does not wait while its body is polled.
     #[inline]
-    pub(crate) fn child_added(&self) {
-        // Relaxed: whoever spawns is itself waited for, and what it waits with (its own `child_ended`, or the
+    pub(crate) fn children_added(&self, n: u64) {
+        // Relaxed: whoever spawns is itself waited for, and what it waits with (its own `children_ended`, or the
         // body's program order) orders this addition before any check for zero.
-        self.0.fetch_add(CHILD, Ordering::Relaxed);
+        self.0.fetch_add(n * CHILD, Ordering::Relaxed);
     }
 
-    /// Counts a child out. With [`AfterEnd::Leave`] this was the caller's last touch of the node.
+    /// Counts `n` children out. With [`AfterEnd::Leave`] this was the caller's last touch of the node.
     #[inline]
-    pub(crate) fn child_ended(&self) -> AfterEnd {
-        // Release: pairs with Acquire in `seen` and `start_wait`: what the child did to borrowed memory
+    pub(crate) fn children_ended(&self, n: u64) -> AfterEnd {
+        // Release: pairs with Acquire in `seen` and `start_wait`: what the children did to borrowed memory
         // happens before the node frees it. Acquire: pairs with Release in `start_wait`: the last child reads
         // the waker that the node left. Non-last decrements continue the release sequence, being RMWs.
-        let before = self.0.fetch_sub(CHILD, Ordering::AcqRel);
-        debug_assert!(before >= CHILD, "a child ended that was never counted in");
-        if before / CHILD == 1 && before & WAITING != 0 { AfterEnd::WakeWaiter } else { AfterEnd::Leave }
+        let before = self.0.fetch_sub(n * CHILD, Ordering::AcqRel);
+        if before / CHILD == n && before & WAITING != 0 { AfterEnd::WakeWaiter } else { AfterEnd::Leave }
+    }
+
+    /// Whether the node waits for `n` children and no more: the caller, who has them to count out, should not put
+    /// that off. Only called while the caller's children keep the node alive.
+    #[inline]
+    pub(crate) fn waits_only_for(&self, n: u64) -> bool {
+        // Relaxed: a hint; the decision is `children_ended`'s.
+        let now = self.0.load(Ordering::Relaxed);
+        now / CHILD == n && now & WAITING != 0
+    }
+
+    /// Notes that something lies behind the node's lock.
+    #[inline]
+    pub(crate) fn set_holds(&self) {
+        // Relaxed: read by `holds` after the node has seen the count at zero, which orders it.
+        self.0.fetch_or(HOLDS, Ordering::Relaxed);
+    }
+
+    /// Whether anything was ever put behind the node's lock. Asked once the node is drained.
+    #[inline]
+    pub(crate) fn holds(&self) -> bool {
+        // Relaxed: see `set_holds`.
+        self.0.load(Ordering::Relaxed) & HOLDS != 0
     }
 
     /// The last child's last touch: the node may end from here on.
@@ -104,8 +132,8 @@ impl NodeState {
     /// Begins to wait, after the waker has been put into the waiter slot.
     #[inline]
     pub(crate) fn start_wait(&self) -> Wait {
-        // Release: pairs with Acquire in `child_ended`: hands the slot to the last child. Acquire: pairs with
-        // Release in `child_ended`, for the case that all are gone.
+        // Release: pairs with Acquire in `children_ended`: hands the slot to the last child. Acquire: pairs with
+        // Release in `children_ended`, for the case that all are gone.
         let before = self.0.fetch_or(WAITING, Ordering::AcqRel);
         debug_assert!(before & WAITING == 0, "a node waits once at a time");
         if before / CHILD != 0 {
@@ -119,7 +147,7 @@ impl NodeState {
     /// What the node's own task may do now.
     #[inline]
     pub(crate) fn seen(&self) -> Seen {
-        // Acquire: pairs with Release in `child_ended` and `waiter_taken`.
+        // Acquire: pairs with Release in `children_ended` and `waiter_taken`.
         let now = self.0.load(Ordering::Acquire);
         if now & WAITING != 0 {
             Seen::Waiting
@@ -147,7 +175,8 @@ impl NodeState {
     /// How many children live, as of some moment during the call.
     pub(crate) fn live_children(&self) -> u64 {
         // Relaxed: a figure for people; nothing is decided by it.
-        self.0.load(Ordering::Relaxed) / CHILD
+        let signed = self.0.load(Ordering::Relaxed) as i64 >> CHILD.trailing_zeros();
+        u64::try_from(signed).unwrap_or(0)
     }
 }
 
@@ -158,14 +187,26 @@ mod tests {
     #[test]
     fn last_child_of_a_wait_is_told_to_wake_and_no_other() {
         let state = NodeState::new();
-        state.child_added();
-        state.child_added();
+        state.children_added(2);
         assert_eq!(state.start_wait(), Wait::Pending);
-        assert_eq!(state.child_ended(), AfterEnd::Leave);
-        assert_eq!(state.child_ended(), AfterEnd::WakeWaiter);
+        assert_eq!(state.children_ended(1), AfterEnd::Leave);
+        assert_eq!(state.children_ended(1), AfterEnd::WakeWaiter);
         assert_eq!(state.seen(), Seen::Waiting, "the last child still owns the slot");
         state.waiter_taken();
         assert_eq!(state.seen(), Seen::Drained);
+    }
+
+    #[test]
+    fn children_may_be_counted_out_before_they_are_counted_in() {
+        let state = NodeState::new();
+        assert_eq!(state.children_ended(3), AfterEnd::Leave);
+        assert_eq!(state.live_children(), 0);
+        state.children_added(5);
+        assert_eq!(state.live_children(), 2);
+        assert!(!state.is_cancelled() && !state.holds(), "the flags are untouched");
+        assert_eq!(state.start_wait(), Wait::Pending);
+        assert!(state.waits_only_for(2));
+        assert_eq!(state.children_ended(2), AfterEnd::WakeWaiter);
     }
 
     #[test]
@@ -178,7 +219,7 @@ mod tests {
     #[test]
     fn only_the_first_cancel_says_so_and_counts_are_untouched() {
         let state = NodeState::new();
-        state.child_added();
+        state.children_added(1);
         assert!(state.cancel());
         assert!(!state.cancel());
         assert!(state.is_cancelled());
