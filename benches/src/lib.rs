@@ -8,5 +8,6 @@
 #![forbid(unsafe_code)]
 
 pub mod harness;
+pub mod process;
 pub mod runtimes;
 pub mod works;

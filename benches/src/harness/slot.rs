@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::options::Slot;
 use super::stats::median;
+use crate::process;
 use crate::runtimes::Peer;
 use crate::works::{self, Size};
 
@@ -57,6 +58,9 @@ pub(super) fn child(slot: &Slot) -> Result<ExitCode, String> {
     let mut metrics = BTreeMap::<_, Vec<_>>::new();
     for &(name, value) in samples.iter().flat_map(|sample| &sample.metrics) {
         metrics.entry(name.to_owned()).or_default().push(value);
+    }
+    if let Some(bytes) = process::peak_resident_bytes() {
+        metrics.insert("peak_MiB".to_owned(), vec![bytes as f64 / f64::from(1 << 20)]);
     }
     let report = Report {
         ns_per_op: median(&times).ok_or("no run")?,

@@ -24,7 +24,7 @@ pub(super) const ENTRIES: &[Entry] = &[Entry::usual(
         Kind::FuturesUnordered,
         Kind::Serial,
     ],
-    |size| Box::new(Fib { n: size.pick(27, 10) }),
+    |size| Box::new(Fib { n: size.pick(27, 18, 10) }),
 )];
 
 struct Fib {

@@ -6,10 +6,17 @@ use async_executor::StaticExecutor;
 
 use crate::runtimes::{Kind, Peer, Workers};
 
+mod bell;
+pub mod cancel;
+pub mod chained_spawn;
 pub mod fib;
+pub mod nqueens;
+pub mod parked;
 pub mod ping_pong;
 pub mod skynet;
 pub mod spawn_join;
+pub mod spawn_remote;
+pub mod wake_latency;
 pub mod yielding;
 
 /// A work that every kind in [`Entry::runs_on`] knows how to do.
@@ -80,15 +87,18 @@ impl Sample {
 pub enum Size {
     /// As its source defines it.
     Full,
-    /// For tests and for callgrind: the same shape, few operations.
+    /// For callgrind, under which a work takes fifty times as long.
+    Counted,
+    /// For tests: the same shape, few operations.
     Small,
 }
 
 impl Size {
-    /// One of two.
-    pub fn pick<T>(self, full: T, small: T) -> T {
+    /// One of three.
+    pub fn pick<T>(self, full: T, counted: T, small: T) -> T {
         match self {
             Size::Full => full,
+            Size::Counted => counted,
             Size::Small => small,
         }
     }
@@ -138,8 +148,19 @@ impl Entry {
 }
 
 /// All works, in the order in which they run.
-pub const ENTRIES: &[&[Entry]] =
-    &[spawn_join::ENTRIES, yielding::ENTRIES, ping_pong::ENTRIES, skynet::ENTRIES, fib::ENTRIES];
+pub const ENTRIES: &[&[Entry]] = &[
+    spawn_join::ENTRIES,
+    yielding::ENTRIES,
+    ping_pong::ENTRIES,
+    chained_spawn::ENTRIES,
+    spawn_remote::ENTRIES,
+    skynet::ENTRIES,
+    fib::ENTRIES,
+    nqueens::ENTRIES,
+    wake_latency::ENTRIES,
+    parked::ENTRIES,
+    cancel::ENTRIES,
+];
 
 /// All works, in the order in which they run.
 pub fn all() -> impl Iterator<Item = &'static Entry> {

@@ -16,7 +16,7 @@ pub(super) const ENTRIES: &[Entry] = &[Entry::usual(
     "pair",
     "1,000 tasks spawn a partner each and exchange a message both ways (tokio's ping_pong)",
     &[Kind::Treescope, Kind::Tokio, Kind::TokioCurrentThread, Kind::AsyncExecutor, Kind::FuturesUnordered],
-    |size| Box::new(PingPong { pairs: size.pick(1_000, 10) }),
+    |size| Box::new(PingPong { pairs: size.pick(1_000, 1_000, 10) }),
 )];
 
 struct PingPong {

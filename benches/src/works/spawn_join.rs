@@ -13,10 +13,10 @@ use crate::runtimes::{Kind, async_executor as on_smol, tokio as on_tokio};
 
 pub(super) const ENTRIES: &[Entry] = &[
     Entry::usual("spawn_join", "task", "spawn 100,000 tasks and join each for its value", KINDS, |size| {
-        Box::new(SpawnJoin { tasks: size.pick(100_000, 100) })
+        Box::new(SpawnJoin { tasks: size.pick(100_000, 10_000, 100) })
     }),
     Entry::usual("spawn_join/10k", "task", "10,000 tasks, as many as in tokio's own bench", KINDS, |size| {
-        Box::new(SpawnJoin { tasks: size.pick(10_000, 100) })
+        Box::new(SpawnJoin { tasks: size.pick(10_000, 10_000, 100) })
     }),
     on_workers("spawn_join/1w", 1),
     on_workers("spawn_join/2w", 2),
@@ -41,7 +41,7 @@ const fn on_workers(name: &'static str, workers: usize) -> Entry {
         runs_on: &[Kind::Treescope, Kind::Tokio, Kind::AsyncExecutor, Kind::Rayon],
         workers: Some(workers),
         fresh: false,
-        make: |size| Box::new(SpawnJoin { tasks: size.pick(100_000, 100) }),
+        make: |size| Box::new(SpawnJoin { tasks: size.pick(100_000, 10_000, 100) }),
     }
 }
 

@@ -13,7 +13,7 @@ pub(super) const ENTRIES: &[Entry] = &[Entry::usual(
     "yield",
     "200 tasks yield 1,000 times each (tokio's yield_many)",
     &[Kind::Treescope, Kind::Tokio, Kind::TokioCurrentThread, Kind::AsyncExecutor, Kind::FuturesUnordered],
-    |size| Box::new(Yield { tasks: size.pick(200, 10), yields: size.pick(1_000, 10) }),
+    |size| Box::new(Yield { tasks: size.pick(200, 200, 10), yields: size.pick(1_000, 50, 10) }),
 )];
 
 #[derive(Clone, Copy)]
