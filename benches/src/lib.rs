@@ -7,7 +7,10 @@
 //! `benches/README.md` says how to run it and how to read what it prints.
 #![forbid(unsafe_code)]
 
+pub mod callgrind;
 pub mod harness;
+pub mod machine;
+pub mod probes;
 pub mod process;
 pub mod runtimes;
 pub mod works;

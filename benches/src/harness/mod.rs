@@ -8,7 +8,6 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
-mod machine;
 mod options;
 mod plot;
 mod progress;

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 
+use crate::machine::Setting;
 use crate::runtimes::{PEERS, Peer};
 use crate::works::{self, Entry};
 
@@ -70,6 +71,11 @@ impl Options {
 
     pub(super) fn rounds(&self) -> u32 {
         self.rounds.unwrap_or(if self.quick { 3 } else { 11 })
+    }
+
+    /// How the run is set up, for the report.
+    pub(super) fn setting(&self) -> Setting {
+        Setting { workers: self.workers(), rounds: self.rounds(), slot_ms: self.slot().as_millis() as u64 }
     }
 
     /// How long a slot repeats its run.

@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use super::machine::Machine;
 use super::slot::Report;
 use super::stats::{median, median_ratio, quantile};
 use super::table;
+use crate::machine::Machine;
 use crate::runtimes::{Peer, TOKIO, TOKIO_1};
 use crate::works::Entry;
 

@@ -5,11 +5,11 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use super::machine::Machine;
 use super::options::{Options, Slot};
 use super::progress::Progress;
 use super::results::{Cell, Results};
 use super::{plot, slot, table};
+use crate::machine::Machine;
 use crate::runtimes::Peer;
 use crate::works::Entry;
 
@@ -30,7 +30,7 @@ pub(super) fn run(options: &Options) -> Result<ExitCode, String> {
     let slots: usize = plan.iter().map(|(_, peers)| peers.len()).sum();
     let mut progress = Progress::new(slots, options.rounds());
 
-    let mut results = Results::new(Machine::look(options));
+    let mut results = Results::new(Machine::look(options.setting()));
     for (entry, peers) in &plan {
         results.cells.extend(measure(options, entry, peers, &mut progress));
     }

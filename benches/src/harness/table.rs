@@ -17,9 +17,9 @@ pub(super) fn markdown(results: &Results) -> String {
         machine.rustc,
         machine.commit,
         machine.allocator,
-        machine.workers,
-        machine.rounds,
-        machine.slot_ms,
+        machine.setting.workers,
+        machine.setting.rounds,
+        machine.setting.slot_ms,
         versions.join(", "),
     );
     for cells in results.by_work() {

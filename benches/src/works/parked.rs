@@ -142,15 +142,16 @@ impl<const STATE: usize> Work for Parked<STATE> {
     fn async_executor(&self, executor: &'static StaticExecutor) -> Sample {
         let tasks = self.tasks;
         self.run(|look| {
-            on_smol::on_worker(executor, async move {
-                for _ in 0..tasks {
-                    executor.spawn(wait_for_ever::<STATE>()).detach();
-                }
+            // Detached, and without a waker anywhere, they would be freed: nobody could run them again.
+            let handles = on_smol::on_worker(executor, async move {
+                let handles: Vec<_> = (0..tasks).map(|_| executor.spawn(wait_for_ever::<STATE>())).collect();
                 while WAITING.load(Ordering::Relaxed) < tasks {
                     futures_lite::future::yield_now().await;
                 }
+                handles
             });
             look();
+            drop(handles);
         })
     }
 

@@ -6,47 +6,64 @@ use std::process::Command;
 
 use serde::Serialize;
 
-use super::options::Options;
-
 /// See the [module](self). What cannot be found out is `unknown`.
 #[derive(Debug, Serialize)]
-pub(super) struct Machine {
-    pub(super) processor: String,
-    pub(super) processors: usize,
-    pub(super) kernel: String,
-    pub(super) rustc: String,
+pub struct Machine {
+    /// Its model.
+    pub processor: String,
+    /// How many of them this process may use.
+    pub processors: usize,
+    /// Name and release.
+    pub kernel: String,
+    /// The compiler.
+    pub rustc: String,
     /// Of this repository; with a `+` if files differed from it.
-    pub(super) commit: String,
-    pub(super) allocator: &'static str,
-    pub(super) workers: usize,
-    pub(super) rounds: u32,
-    /// How long each slot repeated its run.
-    pub(super) slot_ms: u64,
+    pub commit: String,
+    /// Of all runtimes.
+    pub allocator: &'static str,
+    /// How the run was set up.
+    #[serde(flatten)]
+    pub setting: Setting,
     /// Of the peers.
-    pub(super) versions: BTreeMap<&'static str, &'static str>,
+    pub versions: BTreeMap<&'static str, &'static str>,
+}
+
+/// How a run is set up.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct Setting {
+    /// Of each runtime that has several.
+    pub workers: usize,
+    /// Per work.
+    pub rounds: u32,
+    /// How long each slot repeats its run.
+    pub slot_ms: u64,
 }
 
 impl Machine {
-    pub(super) fn look(options: &Options) -> Self {
+    /// Looks round.
+    pub fn look(setting: Setting) -> Self {
         let unknown = || "unknown".to_owned();
         let changed = said("git", &["status", "--porcelain", "--untracked-files=no"]).is_some();
         Self {
             processor: processor().unwrap_or_else(unknown),
             processors: std::thread::available_parallelism().map_or(1, Into::into),
             kernel: said("uname", &["-sr"]).unwrap_or_else(unknown),
-            rustc: said("rustc", &["--version"]).unwrap_or_else(unknown),
+            rustc: rustc().unwrap_or_else(unknown),
             commit: said("git", &["rev-parse", "--short=10", "HEAD"])
                 .map_or_else(unknown, |commit| if changed { commit + "+" } else { commit }),
             allocator: if cfg!(feature = "mimalloc") { "mimalloc" } else { "system" },
-            workers: options.workers(),
-            rounds: options.rounds(),
-            slot_ms: options.slot().as_millis() as u64,
+            setting,
             versions: ["tokio", "async-executor", "rayon", "chili", "futures-util", "async-task", "mimalloc"]
                 .into_iter()
                 .filter_map(|name| Some((name, locked(name)?)))
                 .collect(),
         }
     }
+}
+
+/// The compiler's name and version.
+pub fn rustc() -> Option<String> {
+    said("rustc", &["--version"])
 }
 
 fn processor() -> Option<String> {
@@ -64,7 +81,7 @@ fn said(program: &str, args: &[&str]) -> Option<String> {
 
 /// A crate's version, as the lock file that this program was built with says.
 fn locked(name: &str) -> Option<&'static str> {
-    let lock = include_str!("../../../Cargo.lock");
+    let lock = include_str!("../../Cargo.lock");
     let mut lines = lock.lines();
     lines.find(|line| line.strip_prefix("name = ").is_some_and(|rest| rest.trim_matches('"') == name))?;
     lines.next()?.strip_prefix("version = ").map(|version| version.trim_matches('"'))
