@@ -8,6 +8,7 @@
 #![forbid(unsafe_code)]
 
 pub mod callgrind;
+pub mod client;
 pub mod harness;
 pub mod machine;
 pub mod probes;

@@ -1,1 +1,18 @@
-//! placeholder
+//! Models of the runtime's shipped code under [loom], the bugs they catch, and the mutants of its orderings.
+//!
+//! `README.md` beside this package says how to run them and how to read what they say.
+//!
+//! - [`models`]: one file per protocol (under `cfg(loom)` only)
+//! - [`mutant`]: the orderings, each weaker than it is written
+//! - [`seed`]: a bug seeded at one operation of the runtime, found by its source text
+//! - [`source`]: the runtime's sources, as text
+//! - [`child`]: one model in a process of its own
+//!
+//! [loom]: https://docs.rs/loom
+
+pub mod child;
+#[cfg(loom)]
+pub mod models;
+pub mod mutant;
+pub mod seed;
+pub mod source;

@@ -16,6 +16,7 @@ use crate::sched::worker::Worker;
 use crate::sync::Arc;
 use crate::tree::id::Block;
 use crate::tree::node::{Node, NodeRef};
+use crate::tree::setup::Label;
 
 crate::sync::thread_local_const! {
     static CONTEXT: Context = Context::new();
@@ -24,8 +25,8 @@ crate::sync::thread_local_const! {
 /// Invariant: `worker`, if set, is alive and belongs to `sched`; both are set by a guard that lives in a frame of
 /// this thread below everything that reads them.
 struct Context {
-    /// The scheduler that this thread is a worker of, whatever roots are nested on top.
-    home: Cell<Option<SchedRef>>,
+    /// The innermost frame in which this thread is a worker, whatever roots are nested on top.
+    home: Cell<Option<NonNull<HomeLink>>>,
     sched: Cell<Option<SchedRef>>,
     worker: Cell<Option<NonNull<Worker>>>,
     /// The parent of the task that ended in the poll under way.
@@ -35,6 +36,8 @@ struct Context {
     /// The node whose body is being polled, and how many children it has spawned in this poll that are still to be
     /// counted in.
     body: Cell<Option<(NodeRef, u64)>>,
+    /// The parent, and the label, of the child being polled.
+    current: Cell<Option<(NodeRef, Option<Label>)>>,
     budget: Budget,
     /// Ids for the scopes that this thread opens.
     ids: Cell<Block>,
@@ -49,6 +52,7 @@ impl Context {
             ended: Cell::new(None),
             to_count_out: Cell::new(None),
             body: Cell::new(None),
+            current: Cell::new(None),
             budget: Budget::new(),
             ids: Cell::new((0, 0)),
         }
@@ -62,15 +66,22 @@ pub(crate) struct Entered {
     worker: Option<NonNull<Worker>>,
     ended: Option<NodeRef>,
     body: Option<(NodeRef, u64)>,
+    current: Option<(NodeRef, Option<Label>)>,
     budget: i32,
 }
 
 fn enter(sched: SchedRef, worker: Option<NonNull<Worker>>) -> Entered {
+    // A worker of another scheduler that blocks in a root may wait for a task that it has woken itself: its mates are told.
+    let blocked = CONTEXT.with(|context| context.worker.get().and(context.sched.get()));
+    if let Some(blocked) = blocked {
+        blocked.nudge();
+    }
     CONTEXT.with(|context| Entered {
         sched: context.sched.replace(Some(sched)),
         worker: context.worker.replace(worker),
         ended: context.ended.take(),
         body: context.body.take(),
+        current: context.current.take(),
         budget: context.budget.replace(Budget::FULL),
     })
 }
@@ -82,6 +93,7 @@ impl Drop for Entered {
             context.worker.set(self.worker);
             context.ended.set(self.ended);
             context.body.set(self.body);
+            context.current.set(self.current);
             context.budget.replace(self.budget);
         });
     }
@@ -92,22 +104,40 @@ pub(crate) fn enter_root(sched: SchedRef) -> Entered {
     enter(sched, None)
 }
 
+/// A frame of this thread in which it is a worker, and the one below, if any: a local root may be opened inside a worker.
+#[derive(Debug)]
+pub(crate) struct HomeLink {
+    sched: SchedRef,
+    below: Cell<Option<NonNull<HomeLink>>>,
+}
+
+impl HomeLink {
+    pub(crate) fn new(sched: SchedRef) -> Self {
+        Self { sched, below: Cell::new(None) }
+    }
+}
+
 /// The thread is `worker`.
 ///
 /// # Safety
-/// `worker` outlives the guard, and the guard is dropped, not forgotten.
-pub(crate) unsafe fn enter_worker(sched: SchedRef, worker: &Worker) -> (Home, Entered) {
-    CONTEXT.with(|context| context.home.set(Some(sched)));
-    (Home(()), enter(sched, Some(NonNull::from(worker))))
+/// `worker` and `home` outlive the guard, which is dropped, not forgotten.
+pub(crate) unsafe fn enter_worker(worker: &Worker, home: &HomeLink) -> (Home, Entered) {
+    CONTEXT.with(|context| home.below.set(context.home.replace(Some(NonNull::from(home)))));
+    (Home, enter(home.sched, Some(NonNull::from(worker))))
 }
 
 /// The thread is a worker for as long as this lives.
 #[must_use]
-pub(crate) struct Home(());
+pub(crate) struct Home;
 
 impl Drop for Home {
     fn drop(&mut self) {
-        CONTEXT.with(|context| context.home.set(None));
+        CONTEXT.with(|context| {
+            if let Some(link) = context.home.get() {
+                // SAFETY: outlives the guard, by `enter_worker`'s contract.
+                context.home.set(unsafe { link.as_ref() }.below.get());
+            }
+        });
     }
 }
 
@@ -126,7 +156,16 @@ pub(crate) fn with_worker_of<R>(sched: SchedRef, f: impl FnOnce(&Worker) -> R) -
 
 /// Whether the current thread is one of `sched`'s workers, be it below roots of other runtimes.
 pub(crate) fn is_worker_of(sched: SchedRef) -> bool {
-    CONTEXT.with(|context| context.home.get() == Some(sched))
+    let mut at = CONTEXT.with(|context| context.home.get());
+    while let Some(link) = at {
+        // SAFETY: links are taken out, by `Home`, before they go away.
+        let link = unsafe { link.as_ref() };
+        if link.sched == sched {
+            return true;
+        }
+        at = link.below.get();
+    }
+    false
 }
 
 /// Runs `f` with the driver of the runtime that the current thread works or blocks for. `None` on other threads.
@@ -153,10 +192,11 @@ pub(crate) fn is_ending() -> bool {
     CONTEXT.with(|context| context.ended.get().is_some())
 }
 
-/// A child of `parent` begins to be polled.
+/// A child of `parent` begins to be polled; `label` is its own, a scope's task has none.
 #[inline]
-pub(crate) fn begin_poll(parent: NodeRef) {
+pub(crate) fn begin_poll(parent: NodeRef, label: Option<Label>) {
     CONTEXT.with(|context| {
+        context.current.set(Some((parent, label)));
         if let Some((node, n)) = context.to_count_out.get()
             && node != parent
         {
@@ -169,6 +209,7 @@ pub(crate) fn begin_poll(parent: NodeRef) {
 #[inline]
 pub(crate) fn finish_run() {
     CONTEXT.with(|context| {
+        context.current.set(None);
         let Some(parent) = context.ended.get() else { return };
         let n = match context.to_count_out.get() {
             Some((node, n)) if node == parent => n + 1,
@@ -227,15 +268,53 @@ pub(crate) fn leave_body(before: Option<(NodeRef, u64)>) {
     });
 }
 
-/// If the body of `node` is being polled on this thread, its new child will be counted in by [`leave_body`].
+/// Whether the body of `node` is being polled on this thread.
+#[inline]
+pub(crate) fn is_body_of(node: &Node) -> bool {
+    CONTEXT.with(|context| context.body.get().is_some_and(|(body, _)| std::ptr::eq(&*body, node)))
+}
+
+/// Puts off counting in a child that the body being polled has spawned, to [`leave_body`]. Returns `true`.
 #[inline]
 pub(crate) fn put_off_child_added(node: &Node) -> bool {
     CONTEXT.with(|context| match context.body.get() {
-        Some((body, n)) if std::ptr::eq(&*body, node) => {
+        Some((body, n)) => {
+            debug_assert!(std::ptr::eq(&*body, node));
             context.body.set(Some((body, n + 1)));
             true
         }
-        _ => false,
+        None => false,
+    })
+}
+
+/// Counts in what the body of `node`, being polled on this thread, has put off so far.
+pub(crate) fn count_in(node: &Node) {
+    CONTEXT.with(|context| {
+        if let Some((body, n)) = context.body.get()
+            && std::ptr::eq(&*body, node)
+        {
+            context.body.set(Some((body, 0)));
+            node.children_added(n);
+        }
+    });
+}
+
+// ---- who runs ------------------------------------------------------------------------------------------------------
+
+/// The scope that what runs on this thread belongs to: the node whose body is being polled, or the parent of the child
+/// that is.
+pub(crate) fn current_node() -> Option<NodeRef> {
+    CONTEXT.with(|context| match context.body.get() {
+        Some((node, _)) => Some(node),
+        None => context.current.get().map(|(node, _)| node),
+    })
+}
+
+/// The label of the child being polled, if it is one, and no scope's body.
+pub(crate) fn current_label() -> Option<Label> {
+    CONTEXT.with(|context| match context.body.get() {
+        Some(_) => None,
+        None => context.current.get().and_then(|(_, label)| label),
     })
 }
 

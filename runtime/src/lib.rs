@@ -81,8 +81,19 @@
 //! Linux is first class. macOS goes through the same crates and is not run by this project's checks. Windows is not
 //! supported.
 
+// The same task cell with an atomic state that the models see. Here, and not in `sync.rs`, for an `extern crate` of the
+// root is a name that all modules know: nothing else differs.
+#[cfg(loom)]
+extern crate async_task_loom as async_task;
+
 mod context;
+pub mod current;
 mod driver;
+mod kinds;
+pub mod local;
+#[cfg(loom)]
+#[doc(hidden)]
+pub mod model;
 #[cfg(not(loom))]
 pub mod net;
 mod runtime;
@@ -94,12 +105,20 @@ mod task;
 pub mod time;
 mod tree;
 
+pub use kinds::bounded::BoundedScope;
+pub use kinds::deadline::DeadlineElapsed;
+pub use kinds::fallible::{Failed, TryHandle, TryScope};
+pub use kinds::supervisor::{JoinError, SupervisedHandle, SupervisorScope};
 pub use runtime::{Builder, Runtime, block_on};
 pub use sched::budget::yield_now;
 pub use task::join::JoinHandle;
 pub use tree::body::ScopeBody;
+pub use tree::builder::ScopeBuilder;
+pub use tree::cause::{Cause, CauseKind};
 pub use tree::id::ScopeId;
-pub use tree::scope::Scope;
+pub use tree::key::ScopedKey;
+pub use tree::scope::{Cancelled, Scope};
+pub use tree::survivors::Survivors;
 
 /// The README's example, compiled.
 #[cfg(doctest)]

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::io;
+use std::panic::Location;
 use std::sync::OnceLock;
 
 use crate::driver::ClockKind;
@@ -53,13 +54,14 @@ impl Runtime {
     /// # Panics
     /// With the first panic of the tree, after everything has ended; if the root scope was aborted, likewise; and if
     /// called on one of this runtime's own workers, before anything runs.
+    #[track_caller]
     pub fn block_on<'env, B, T>(&self, body: B) -> T
     where
         B: for<'scope> AsyncFnOnce(&'scope Scope<'scope, 'env>) -> T,
     {
         // SAFETY: used by the tree that `root::run` waits for, while `self` holds the scheduler.
         let sched: SchedRef = unsafe { self.scheduler.to_ref() };
-        root::run(sched, body)
+        root::run(sched, Location::caller(), body)
     }
 
     /// Moves the clock of a runtime with a [virtual clock](Builder::virtual_clock) on by `duration`.
@@ -104,14 +106,14 @@ impl fmt::Debug for Runtime {
 #[derive(Clone, Debug)]
 #[must_use]
 pub struct Builder {
-    config: Config,
+    pub(crate) config: Config,
 }
 
 impl Builder {
     /// The most workers a runtime can have.
     const MAX_WORKERS: usize = 1024;
 
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let workers = std::thread::available_parallelism().map_or(1, |n| n.get().min(Self::MAX_WORKERS));
         Self {
             config: Config {
@@ -190,6 +192,7 @@ impl Builder {
 ///
 /// # Panics
 /// As [`Runtime::block_on`]; and if the default runtime's threads cannot be started.
+#[track_caller]
 pub fn block_on<'env, B, T>(body: B) -> T
 where
     B: for<'scope> AsyncFnOnce(&'scope Scope<'scope, 'env>) -> T,

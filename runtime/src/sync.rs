@@ -31,6 +31,10 @@ mod imp {
 
     pub(crate) use parking_lot::{Condvar, Mutex, MutexGuard};
 
+    /// A lock that is only ever tried. A type of its own for loom, whose `try_lock` may wait.
+    pub(crate) type TryLock<T> = Mutex<T>;
+    pub(crate) type TryLockGuard<'a, T> = MutexGuard<'a, T>;
+
     /// Whether the thread has ended.
     pub(crate) fn is_finished(thread: &thread::JoinHandle<()>) -> bool {
         thread.is_finished()
@@ -78,64 +82,9 @@ mod imp {
 }
 
 #[cfg(loom)]
-mod imp {
-    pub(crate) use loom::cell::UnsafeCell;
-    pub(crate) use loom::hint::spin_loop;
-    pub(crate) use loom::sync::Arc;
-    pub(crate) use loom::thread;
-
-    macro_rules! thread_local_const {
-        (static $name:ident: $ty:ty = $init:expr;) => {
-            loom::thread_local! {
-                static $name: $ty = $init;
-            }
-        };
-    }
-    pub(crate) use thread_local_const;
-
-    pub(crate) mod atomic {
-        pub(crate) use loom::sync::atomic::{
-            AtomicBool, AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, Ordering, fence,
-        };
-    }
-
-    pub(crate) use loom::sync::{Condvar, MutexGuard};
-
-    /// loom's lock with `parking_lot`'s signature: no poisoning. A model that panics has failed anyway.
-    #[derive(Debug, Default)]
-    pub(crate) struct Mutex<T>(loom::sync::Mutex<T>);
-
-    impl<T> Mutex<T> {
-        pub(crate) fn new(value: T) -> Self {
-            Self(loom::sync::Mutex::new(value))
-        }
-
-        pub(crate) fn lock(&self) -> MutexGuard<'_, T> {
-            self.0.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
-        }
-
-        pub(crate) fn try_lock(&self) -> Option<MutexGuard<'_, T>> {
-            self.0.try_lock().ok()
-        }
-    }
-
-    /// Models cannot ask; they keep every thread to be joined.
-    pub(crate) fn is_finished(_: &thread::JoinHandle<()>) -> bool {
-        false
-    }
-
-    pub(crate) fn wait<'a, T>(condvar: &Condvar, guard: MutexGuard<'a, T>) -> MutexGuard<'a, T> {
-        condvar.wait(guard).unwrap_or_else(|poisoned| poisoned.into_inner())
-    }
-
-    /// Models know no time: waits without a limit.
-    pub(crate) fn wait_timeout<'a, T>(
-        condvar: &Condvar,
-        guard: MutexGuard<'a, T>,
-        _: std::time::Duration,
-    ) -> (MutexGuard<'a, T>, bool) {
-        (wait(condvar, guard), false)
-    }
-}
+pub(crate) mod fault;
+#[cfg(loom)]
+#[path = "sync/under_loom.rs"]
+mod imp;
 
 pub(crate) use imp::*;

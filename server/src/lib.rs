@@ -1,1 +1,23 @@
-//! placeholder
+//! A TCP message router: what treescope's scopes are good for, and where they are tried.
+//!
+//! ```text
+//!   accept  -------->  designs::*  -------->  link  -------->  router  -------->  protocol
+//!   a socket           who borrows            one socket's     who is here and    bytes and
+//!                      what                   two directions   what is queued     frames
+//! ```
+//!
+//! Only `designs` differs from one way of sharing state to another; [`designs::scoped`] is the one this
+//! project adds. [`protocol`] and [`router`] know no socket, no clock and no runtime.
+
+pub mod accept;
+pub mod cli;
+pub mod client;
+pub mod designs;
+pub mod limits;
+pub mod link;
+pub mod logging;
+pub mod protocol;
+pub mod router;
+pub mod serve;
+pub mod shutdown;
+pub mod signals;

@@ -29,6 +29,7 @@ pub fn main() -> ExitCode {
     let options = Options::parse();
     let outcome = match &options.command {
         Some(Command::Slot(slot)) => slot::child(slot),
+        Some(Command::Client { processors, load }) => slot::client(processors, load),
         None if options.list => {
             options::list(&options);
             Ok(ExitCode::SUCCESS)

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 
+use crate::client::Load;
 use crate::machine::Setting;
 use crate::runtimes::{PEERS, Peer};
 use crate::works::{self, Entry};
@@ -52,6 +53,15 @@ pub(super) enum Command {
     /// One slot, in a process of its own.
     #[command(name = "__slot", hide = true)]
     Slot(Slot),
+    /// The other end of a slot with sockets.
+    #[command(name = "__client", hide = true)]
+    Client {
+        /// Which it keeps to.
+        #[arg(long, value_delimiter = ',')]
+        processors: Vec<usize>,
+        #[command(flatten)]
+        load: Load,
+    },
 }
 
 /// What a slot's process is told.

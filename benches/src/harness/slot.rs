@@ -10,9 +10,10 @@ use serde::{Deserialize, Serialize};
 
 use super::options::Slot;
 use super::stats::median;
+use crate::client::{self, Load};
 use crate::process;
 use crate::runtimes::Peer;
-use crate::works::{self, Size};
+use crate::works::{self, Size, served};
 
 /// What a slot's process prints.
 #[derive(Debug, Serialize, Deserialize)]
@@ -34,7 +35,12 @@ const WARM_UP: Duration = Duration::from_millis(10);
 pub(super) fn child(slot: &Slot) -> Result<ExitCode, String> {
     let entry = works::all().find(|entry| entry.name == slot.work).ok_or("no such work")?;
     let peer = Peer::find(&slot.runtime).ok_or("no such runtime")?;
-    let runtime = peer.start(slot.workers).map_err(|error| format!("cannot start {}: {error}", peer.name))?;
+    let mut workers = slot.workers;
+    if entry.network {
+        process::allow_many_files().map_err(|error| format!("cannot open many files: {error}"))?;
+        workers = workers.min(served::keep_apart().map_err(|error| format!("no processors: {error}"))?);
+    }
+    let runtime = peer.start(workers).map_err(|error| format!("cannot start {}: {error}", peer.name))?;
     let work = (entry.make)(Size::Full);
 
     let mut samples = Vec::new();
@@ -68,6 +74,14 @@ pub(super) fn child(slot: &Slot) -> Result<ExitCode, String> {
         metrics: metrics.into_iter().filter_map(|(name, values)| Some((name, median(&values)?))).collect(),
     };
     println!("{}", serde_json::to_string(&report).map_err(|error| error.to_string())?);
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The process of a client.
+pub(super) fn client(processors: &[usize], load: &Load) -> Result<ExitCode, String> {
+    process::allow_many_files().map_err(|error| format!("cannot open many files: {error}"))?;
+    process::keep_to(processors).map_err(|error| format!("no processors: {error}"))?;
+    client::run(load, std::io::stdout()).map_err(|error| format!("the client: {error}"))?;
     Ok(ExitCode::SUCCESS)
 }
 

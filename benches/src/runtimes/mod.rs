@@ -6,6 +6,7 @@ use crate::works::{Sample, Work};
 
 pub mod async_executor;
 pub mod chili;
+pub mod epoll;
 pub mod futures_unordered;
 pub mod rayon;
 pub mod serial;
@@ -29,6 +30,8 @@ pub enum Kind {
     Chili,
     /// All futures in one task on one thread.
     FuturesUnordered,
+    /// A loop over an epoll instance: what the sockets cost by themselves.
+    Epoll,
     /// No runtime at all: what the work itself costs.
     Serial,
 }
@@ -64,6 +67,7 @@ pub const PEERS: &[Peer] = &[
     Peer { name: "rayon", kind: Kind::Rayon, workers: Workers::Given },
     Peer { name: "chili", kind: Kind::Chili, workers: Workers::Given },
     Peer { name: "futures_unordered", kind: Kind::FuturesUnordered, workers: Workers::One },
+    Peer { name: "epoll", kind: Kind::Epoll, workers: Workers::One },
     Peer { name: "serial", kind: Kind::Serial, workers: Workers::One },
 ];
 
@@ -101,6 +105,7 @@ impl Peer {
             Kind::Rayon => Box::new(rayon::start(workers)?),
             Kind::Chili => Box::new(chili::start(workers)),
             Kind::FuturesUnordered => Box::new(futures_unordered::FuturesUnordered),
+            Kind::Epoll => Box::new(epoll::Epoll),
             Kind::Serial => Box::new(serial::Serial),
         })
     }

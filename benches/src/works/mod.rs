@@ -9,10 +9,12 @@ use crate::runtimes::{Kind, Peer, Workers};
 mod bell;
 pub mod cancel;
 pub mod chained_spawn;
+pub mod echo;
 pub mod fib;
 pub mod nqueens;
 pub mod parked;
 pub mod ping_pong;
+pub(crate) mod served;
 pub mod skynet;
 pub mod spawn_join;
 pub mod spawn_remote;
@@ -45,6 +47,10 @@ pub trait Work {
     }
     /// One run in one task.
     fn futures_unordered(&self) -> Sample {
+        not_written()
+    }
+    /// One run in a loop over epoll.
+    fn epoll(&self) -> Sample {
         not_written()
     }
     /// One run without a runtime.
@@ -119,6 +125,8 @@ pub struct Entry {
     pub workers: Option<usize>,
     /// One run in a fresh process, without a warm-up: for what would not be the same the second time.
     pub fresh: bool,
+    /// Whether the other end is a client, with processors of its own.
+    pub network: bool,
     /// Makes the work.
     pub make: fn(Size) -> Box<dyn Work>,
 }
@@ -132,7 +140,7 @@ impl Entry {
         runs_on: &'static [Kind],
         make: fn(Size) -> Box<dyn Work>,
     ) -> Self {
-        Self { name, op, about, runs_on, workers: None, fresh: false, make }
+        Self { name, op, about, runs_on, workers: None, fresh: false, network: false, make }
     }
 
     /// Whether `peer` can do it, and does it in its own right: where the number of workers is the work's, the peers
@@ -160,6 +168,7 @@ pub const ENTRIES: &[&[Entry]] = &[
     wake_latency::ENTRIES,
     parked::ENTRIES,
     cancel::ENTRIES,
+    echo::ENTRIES,
 ];
 
 /// All works, in the order in which they run.

@@ -39,6 +39,7 @@ const fn entry<const STATE: usize>(name: &'static str, about: &'static str) -> E
         ],
         workers: None,
         fresh: true,
+        network: false,
         make: |size| {
             let idle = Duration::from_millis(size.pick(200, 10, 1));
             Box::new(Parked::<STATE> { tasks: size.pick(1_000_000, 10_000, 100), idle })

@@ -41,6 +41,7 @@ const fn on_workers(name: &'static str, workers: usize) -> Entry {
         runs_on: &[Kind::Treescope, Kind::Tokio, Kind::AsyncExecutor, Kind::Rayon],
         workers: Some(workers),
         fresh: false,
+        network: false,
         make: |size| Box::new(SpawnJoin { tasks: size.pick(100_000, 10_000, 100) }),
     }
 }

@@ -79,7 +79,7 @@ use poller::sockets::Sockets;
 #[cfg(not(loom))]
 use sockets::Sockets;
 
-use crate::sync::{Arc, Mutex, MutexGuard};
+use crate::sync::{Arc, TryLock, TryLockGuard};
 
 /// The source of all wake-ups that come from outside a runtime's own tasks.
 #[derive(Debug)]
@@ -89,7 +89,7 @@ pub(crate) struct Driver {
     sockets: Sockets,
     bell: Bell,
     remote: Remote,
-    seat: Mutex<Seat>,
+    seat: TryLock<Seat>,
 }
 
 /// What only the polling thread touches.
@@ -123,7 +123,7 @@ impl Driver {
             sockets: Sockets::new(),
             bell: Bell::new(),
             remote,
-            seat: Mutex::new(Seat { poller, due: Vec::new() }),
+            seat: TryLock::new(Seat { poller, due: Vec::new() }),
         }))
     }
 
@@ -208,7 +208,7 @@ impl Driver {
 #[derive(Debug)]
 pub(crate) struct Turn<'a> {
     driver: &'a Driver,
-    seat: MutexGuard<'a, Seat>,
+    seat: TryLockGuard<'a, Seat>,
 }
 
 impl Turn<'_> {
@@ -278,6 +278,3 @@ impl Driver {
 
 #[cfg(all(test, not(loom)))]
 mod tests;
-
-#[cfg(all(test, loom))]
-mod models;

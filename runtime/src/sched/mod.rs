@@ -25,10 +25,13 @@ pub(crate) mod worker;
 
 use std::io;
 use std::ptr::NonNull;
+use std::task::Waker;
+use std::time::Instant;
 
 use concurrent_queue::ConcurrentQueue;
 
 use crate::context;
+pub(crate) use crate::driver::Key as TimerKey;
 use crate::driver::{ClockKind, Driver};
 use crate::sync::Arc;
 use crate::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -172,6 +175,23 @@ impl Scheduler {
         &self.driver
     }
 
+    // ---- time, as the tree uses it -------------------------------------------------------------------------
+
+    /// The present instant on the runtime's clock.
+    pub(crate) fn now(&self) -> Instant {
+        self.driver.clock().now()
+    }
+
+    /// Has `waker` woken at `deadline`; `None` if that is never.
+    pub(crate) fn arm(&self, deadline: Instant, waker: &Waker) -> Option<TimerKey> {
+        self.driver.arm(deadline, waker)
+    }
+
+    /// Disarms a timer; one that has fired is left as it is.
+    pub(crate) fn disarm(&self, key: TimerKey) {
+        self.driver.cancel(key);
+    }
+
     pub(crate) fn worker_count(&self) -> usize {
         self.workers.len()
     }
@@ -225,17 +245,24 @@ impl Scheduler {
 
     /// Tells all workers to return, and waits for foreign threads that are still inside.
     pub(crate) fn shut_down(&self) {
-        // Release: pairs with Acquire in `is_shut_down`.
-        self.shutdown.store(true, Ordering::Release);
+        // Relaxed: hands nothing over, and `unpark` publishes it to whoever sleeps or is about to.
+        self.shutdown.store(true, Ordering::Relaxed);
         for mate in &self.workers {
             mate.parker.unpark(&self.driver);
         }
         self.visitors.wait_until_none();
     }
 
+    /// Wakes the thread of a local root, which is this scheduler's only worker.
+    pub(crate) fn unpark_local_root(&self) {
+        for mate in &self.workers {
+            mate.parker.unpark(&self.driver);
+        }
+    }
+
     fn is_shut_down(&self) -> bool {
-        // Acquire: pairs with Release in `shut_down`.
-        self.shutdown.load(Ordering::Acquire)
+        // Relaxed: see `shut_down`.
+        self.shutdown.load(Ordering::Relaxed)
     }
 
     pub(crate) fn blocking(&self) -> &BlockingPool {

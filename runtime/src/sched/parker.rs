@@ -39,8 +39,8 @@ impl Parker {
 
     /// Goes to sleep as `kind`; `false` if a notification is there already, which is thereby taken.
     fn lie_down(&self, kind: u32) -> bool {
-        // Acquire on failure: pairs with Release in `unpark`. Relaxed on success: nothing is handed over.
-        match self.state.compare_exchange(EMPTY, kind, Ordering::Relaxed, Ordering::Acquire) {
+        // Relaxed: on success nothing is handed over, and on failure `get_up` is what takes it.
+        match self.state.compare_exchange(EMPTY, kind, Ordering::Relaxed, Ordering::Relaxed) {
             Ok(_) => true,
             Err(_) => {
                 self.get_up();
@@ -62,8 +62,8 @@ impl Parker {
         }
         loop {
             thread::park();
-            // Acquire: pairs with Release in `unpark`.
-            if self.state.load(Ordering::Acquire) == NOTIFIED {
+            // Relaxed: `get_up` takes what is handed over.
+            if self.state.load(Ordering::Relaxed) == NOTIFIED {
                 self.get_up();
                 return;
             }
@@ -82,8 +82,9 @@ impl Parker {
 
     /// Wakes the worker, or makes its next sleep return at once.
     pub(crate) fn unpark(&self, driver: &Driver) {
-        // Release: pairs with Acquire in `get_up`. AcqRel, for two wakers in a row hand both their pushes over.
-        match self.state.swap(NOTIFIED, Ordering::AcqRel) {
+        // Release: pairs with Acquire in `get_up`. Two wakers in a row hand both their pushes over, for the second
+        // swap continues the release sequence of the first.
+        match self.state.swap(NOTIFIED, Ordering::Release) {
             EMPTY | NOTIFIED => {}
             ON_THREAD => {
                 let thread = self.thread.lock().clone();

@@ -22,7 +22,7 @@ use std::time::{Duration, Instant};
 
 use super::deque::{Owner, Steal, Stealer, deque};
 use super::idle::AfterSearch;
-use super::{Config, Mate, SchedRef, Scheduler, budget};
+use super::{Config, Mate, Scheduler, budget};
 use crate::context;
 use crate::driver::Wait;
 use crate::sync::Arc;
@@ -90,24 +90,36 @@ pub(crate) fn scheduler(config: &Config) -> std::io::Result<(Arc<Scheduler>, Vec
 impl Worker {
     /// The worker thread's life.
     pub(crate) fn run(self) {
-        self.mate().parker.bind_current_thread();
+        self.bind_current_thread();
         // SAFETY: the worker holds the scheduler's `Arc` for as long as its thread uses the reference.
-        let sched: SchedRef = unsafe { self.scheduler.to_ref() };
-        // SAFETY: `self` lives in this frame and the guard is dropped before it, being declared later.
-        let _context = unsafe { context::enter_worker(sched, &self) };
-        loop {
+        let home = context::HomeLink::new(unsafe { self.scheduler.to_ref() });
+        // SAFETY: `self` and `home` live in this frame and the guard is dropped before them, being declared later.
+        let _context = unsafe { context::enter_worker(&self, &home) };
+        self.run_until(|| self.scheduler.is_shut_down());
+    }
+
+    /// Runs tasks until `stop`, which is asked before each. Whoever makes it true unparks the worker.
+    pub(crate) fn run_until(&self, stop: impl Fn() -> bool) {
+        while !stop() {
             if let Some(runnable) = self.next() {
                 self.run_task(runnable);
             } else if context::count_out() {
                 // May have woken a parent, here.
             } else if let Some(runnable) = self.search() {
                 self.run_task(runnable);
-            } else if self.scheduler.is_shut_down() {
-                return;
             } else {
                 self.park();
             }
         }
+    }
+
+    /// The current thread is the worker's from now on.
+    pub(crate) fn bind_current_thread(&self) {
+        self.mate().parker.bind_current_thread();
+    }
+
+    pub(crate) fn scheduler(&self) -> &Arc<Scheduler> {
+        &self.scheduler
     }
 
     fn run_task(&self, runnable: Runnable) {

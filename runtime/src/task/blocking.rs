@@ -8,16 +8,27 @@ use std::task::{Context, Poll};
 use super::child;
 use super::join::JoinHandle;
 use crate::tree::node::Node;
+use crate::tree::setup::Label;
 
-/// Spawns `work` below `node`, on the blocking pool.
-pub(crate) fn spawn<'scope, F, T>(node: &'scope Node, work: F) -> JoinHandle<'scope, T>
+/// Spawns `work` below `node`, on the blocking pool; gives it back if the node is closed.
+pub(crate) fn spawn<'scope, F, T>(
+    node: &'scope Node,
+    label: Label,
+    work: F,
+) -> Result<JoinHandle<'scope, T>, F>
 where
     F: FnOnce() -> T + Send + 'scope,
     T: Send + 'scope,
 {
-    let (runnable, handle) = child::prepare(node, Call(Some(work)));
-    node.sched().schedule_blocking(runnable);
-    handle
+    // SAFETY: closure and value are `Send`.
+    match unsafe { child::prepare(node, label, Call(Some(work))) } {
+        Ok((runnable, handle)) => {
+            node.sched().schedule_blocking(runnable);
+            Ok(handle)
+        }
+        Err(Call(Some(work))) => Err(work),
+        Err(Call(None)) => unreachable!("it was not polled"),
+    }
 }
 
 /// Calls a closure in its only poll.

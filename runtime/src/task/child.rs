@@ -14,40 +14,61 @@ use super::cell::{self, Runnable};
 use super::join::JoinHandle;
 use super::outcome::Outcome;
 use crate::context;
+use crate::tree::cancel::Park;
 use crate::tree::failure::guard;
-use crate::tree::node::{Node, NodeRef, Park};
+use crate::tree::node::{Node, NodeRef};
 use crate::tree::parked::Link;
+use crate::tree::setup::Label;
+use crate::tree::state::Orders;
 
-/// Spawns `future` below `node`.
+/// Spawns `future` below `node`; gives it back if the node is closed.
+///
+/// # Safety
+/// If the future or its output is not `Send`, the node's scheduler runs tasks on this thread only.
 #[inline]
-pub(crate) fn spawn<'scope, F>(node: &'scope Node, future: F) -> JoinHandle<'scope, F::Output>
+pub(crate) unsafe fn spawn<'scope, F>(
+    node: &'scope Node,
+    label: Label,
+    future: F,
+) -> Result<JoinHandle<'scope, F::Output>, F>
 where
-    F: Future + Send + 'scope,
-    F::Output: Send + 'scope,
+    F: Future + 'scope,
+    F::Output: 'scope,
 {
-    let (runnable, handle) = prepare(node, future);
+    // SAFETY: by contract.
+    let (runnable, handle) = unsafe { prepare(node, label, future) }?;
     node.sched().schedule_child(runnable);
-    handle
+    Ok(handle)
 }
 
-/// Counts a child in below `node` and makes its task; the caller queues it.
+/// Counts a child in below `node` and makes its task; the caller queues it. Gives the future back if the node is
+/// closed.
 ///
 /// The lifetimes are the caller's: `Scope::spawn` asks that the future and its output live for `'scope`.
+///
+/// # Safety
+/// As for [`spawn`].
 #[inline]
-pub(crate) fn prepare<'scope, F>(node: &'scope Node, future: F) -> (Runnable, JoinHandle<'scope, F::Output>)
+pub(crate) unsafe fn prepare<'scope, F>(
+    node: &'scope Node,
+    label: Label,
+    future: F,
+) -> Result<(Runnable, JoinHandle<'scope, F::Output>), F>
 where
-    F: Future + Send + 'scope,
-    F::Output: Send + 'scope,
+    F: Future + 'scope,
+    F::Output: 'scope,
 {
     // SAFETY: the child uses the reference, and the next line sees to it that it is counted; `Node` is pinned
     // wherever a scope lends it.
     let parent = unsafe { node.to_ref() };
-    node.child_added();
-    let child = Child { parent, parked: false, link: Link::new(), future: Some(future) };
+    if !Node::child_added(parent) {
+        return Err(future);
+    }
+    let child = Child { parent, parked: false, label, link: Link::new(), future: Some(future) };
     // SAFETY: what the future borrows lives for `'scope`, and the node, which counts the child, ends after it; the
-    // scheduler outlives every node. The future is `Send`, and so is its output.
+    // scheduler outlives every node. The future and its output are `Send`, or stay on this thread, by contract.
     let (runnable, slot) = unsafe { cell::new(node.sched(), child) };
-    (runnable, JoinHandle::new(slot))
+    Ok((runnable, JoinHandle::new(slot)))
 }
 
 /// See the [module](self). `!Unpin` through `Link`: the parent's list points into it while it is borrowed
@@ -58,6 +79,7 @@ struct Child<F> {
     parent: NodeRef,
     /// Whether `link` was ever put on the parent's list.
     parked: bool,
+    label: Label,
     #[pin]
     link: Link,
     /// `None` once the task has ended.
@@ -70,8 +92,8 @@ impl<F: Future> Future for Child<F> {
 
     #[inline]
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        context::begin_poll(self.parent);
-        if self.parent.is_cancelled() {
+        context::begin_poll(self.parent, Some(self.label));
+        if self.parent.orders() == Orders::Abort {
             return self.end(None);
         }
         let mut this = self.as_mut().project();
@@ -82,27 +104,22 @@ impl<F: Future> Future for Child<F> {
         match polled {
             Ok(Poll::Ready(value)) => self.end(Some(value)),
             Err(payload) => {
-                this.parent.fail(payload);
+                let label = self.label;
+                self.parent.fail(payload, Some(label));
                 self.end(None)
             }
-            // Parked before, and so on the parent's list, unless a cancel has taken it off: that cancel's wake polls
-            // this task again, whatever this check sees.
-            Ok(Poll::Pending) if *this.parked => {
-                if this.parent.is_cancelled() {
-                    self.end(None)
-                } else {
-                    Poll::Pending
-                }
-            }
+            // On the parent's list, unless a cancel has taken it off: that cancel's wake polls this task again,
+            // whatever this look at its mark sees.
+            Ok(Poll::Pending) if *this.parked && this.parent.orders() == Orders::GoOn => Poll::Pending,
             Ok(Poll::Pending) => {
                 let link = NonNull::from(this.link.as_ref().get_ref());
                 // SAFETY: pinned with the task; `end` takes it off before the task goes away.
-                match unsafe { this.parent.park(link, cx.waker()) } {
+                match unsafe { this.parent.park(link, *this.label, cx.waker()) } {
                     Park::Parked => {
                         *this.parked = true;
                         Poll::Pending
                     }
-                    Park::Cancelled => self.end(None),
+                    Park::Aborted => self.end(None),
                 }
             }
         }
@@ -113,10 +130,11 @@ impl<F: Future> Child<F> {
     /// Drops the future and leaves the parent's list. What is left for the parent is to be told.
     #[inline]
     fn end(self: Pin<&mut Self>, value: Option<F::Output>) -> Poll<Outcome<F::Output>> {
+        let label = self.label;
         let mut this = self.project();
         let parent = *this.parent;
         if let Err(payload) = guard(|| this.future.set(None)) {
-            parent.fail(payload);
+            parent.fail(payload, Some(label));
         }
         if *this.parked {
             // SAFETY: the link lies in this task, a child of `parent`.

@@ -36,6 +36,16 @@ impl<T> JoinHandle<'_, T> {
     pub fn is_finished(&self) -> bool {
         self.slot.as_ref().is_none_or(Slot::is_finished)
     }
+
+    /// Polls for the child's end: its value, or `None` if it ended without one.
+    #[inline]
+    pub(crate) fn poll_end(&mut self, cx: &mut Context<'_>) -> Poll<Option<T>> {
+        ready!(budget::poll_proceed(cx));
+        let Some(slot) = &mut self.slot else { panic!("a JoinHandle was polled after its value was taken") };
+        let outcome = ready!(Pin::new(slot).poll(cx));
+        self.slot = None;
+        Poll::Ready(outcome.and_then(Outcome::take))
+    }
 }
 
 // The value is not pinned here; it lies in the task.
@@ -46,11 +56,7 @@ impl<T> Future for JoinHandle<'_, T> {
 
     #[inline]
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<T> {
-        ready!(budget::poll_proceed(cx));
-        let Some(slot) = &mut self.slot else { panic!("a JoinHandle was polled after its value was taken") };
-        let outcome = ready!(Pin::new(slot).poll(cx));
-        self.slot = None;
-        match outcome.and_then(Outcome::take) {
+        match ready!(self.poll_end(cx)) {
             Some(value) => Poll::Ready(value),
             None => failure::unwind_cancelled(),
         }

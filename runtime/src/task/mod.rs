@@ -22,11 +22,13 @@
 //! - [`cell`]: making, scheduling and running a task
 //! - [`child`]: the wrapper of a spawned future
 //! - [`scope_task`]: the wrapper of a child scope's body, with the node inside
+//! - [`body`]: the kinds of scope: what a body gets and what its value becomes
 //! - [`blocking`]: a closure as a child, run on the blocking pool
 //! - [`outcome`]: what a task leaves for its handle
 //! - [`join`]: the handle
 
 pub(crate) mod blocking;
+pub(crate) mod body;
 pub(crate) mod cell;
 pub(crate) mod child;
 pub(crate) mod join;

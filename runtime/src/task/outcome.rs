@@ -32,7 +32,7 @@ impl<T> Drop for Outcome<T> {
                 return;
             }
             if let Err(payload) = guard(|| drop(value)) {
-                self.parent.fail(payload);
+                self.parent.fail(payload, None);
             }
         }
     }
@@ -43,6 +43,6 @@ pub(crate) fn drop_into<T>(value: T, node: &crate::tree::node::Node) {
     if std::mem::needs_drop::<T>()
         && let Err(payload) = guard(|| drop(value))
     {
-        node.fail(payload);
+        node.fail(payload, None);
     }
 }

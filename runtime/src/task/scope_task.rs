@@ -1,8 +1,10 @@
 //! The wrapper of a child scope: its body's future and, inline, the node that the body's children hang from.
 //!
 //! ```text
-//!   Start(body) ──call──▶ Body(future) ──ready, panic, cancelled──▶ Drain(value) ──drained, no values──▶ end
-//!        └──cancelled or panicked before there is a future──────────────▲   └─values' drops spawned─┘
+//!   Start(body) ──call──▶ Body(future) ──ready, panic, aborted──▶ Drain(value) ──▶ Ended
+//!        └──aborted or panicked before there is a future─────────────▲
+//!
+//!   Drain: wait for the children; run a deferred future; wait again; drop the values; wait again; end
 //! ```
 //!
 //! The node is part of the task's own pinned future: one allocation per scope, an address that holds, and nothing
@@ -11,60 +13,77 @@
 //! are dropped, and the node goes last, with the task.
 
 use std::future::Future;
+use std::panic::Location;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use pin_project::{pin_project, pinned_drop};
 
+use super::body::{Body, Kind};
 use super::cell;
 use super::join::JoinHandle;
 use super::outcome::{Outcome, drop_into};
 use crate::context;
-use crate::tree::body::ScopeBody;
-use crate::tree::body::sealed::Token;
+use crate::tree::cancel::Park;
+use crate::tree::deferred::{self, Running};
 use crate::tree::failure::guard;
-use crate::tree::node::{Node, NodeRef, Park};
+use crate::tree::node::{Node, NodeRef};
 use crate::tree::scope::Scope;
+use crate::tree::setup::Setup;
 
-/// Spawns `body` over a new node below `node`.
+/// Spawns `body` over a new node of kind `kind` below `node`.
 ///
 /// A plain function that erases the body's type: an `async fn` that held the closure across an await would ask
 /// for an `AsyncFnOnce` "general enough", which the compiler cannot see.
+///
+/// # Panics
+/// If `node` is closed.
+///
+/// # Safety
+/// The body does not tell `'inner` from `'scope`: it is callable with the scope for every lifetime `'inner` that
+/// `'scope` outlives. If body, future, kind or values are not `Send`, the node's scheduler runs tasks on this thread only.
 #[inline]
-pub(crate) fn spawn<'scope, B, T>(node: &'scope Node, body: B) -> JoinHandle<'scope, T>
+pub(crate) unsafe fn spawn<'scope, K, B>(
+    node: &'scope Node,
+    setup: Option<Box<Setup>>,
+    location: &'static Location<'static>,
+    kind: K,
+    body: B,
+) -> JoinHandle<'scope, K::Output>
 where
-    B: for<'inner> ScopeBody<&'inner Scope<'inner, 'scope>, T> + 'scope,
-    T: Send + 'scope,
+    K: Kind<'scope> + 'scope,
+    B: Body<K::Arg, K::Value> + 'scope,
 {
-    let sched = node.sched();
     // SAFETY: the child uses the reference, and the next line sees to it that it is counted; `Node` is pinned
     // wherever a scope lends it.
     let parent = unsafe { node.to_ref() };
-    node.child_added();
-    let task = ScopeTask::<'scope, B, T> {
+    assert!(Node::child_added(parent), "the scope is closed: it takes no more children");
+    let task = ScopeTask::<'scope, K, B> {
         parent,
         parked: false,
-        scope: Scope::over(Node::below(parent)),
+        scope: Scope::over(Node::below(parent, setup, location)),
+        kind,
         stage: Stage::Start(body),
     };
     // SAFETY: what the body borrows lives for `'scope`, and `node`, which counts the task, ends after it; the
-    // scheduler outlives every node. Body, future and value are `Send`, and so is a node.
-    let (runnable, slot) = unsafe { cell::new(sched, task) };
-    sched.schedule_child(runnable);
+    // scheduler outlives every node. Body, future and value are `Send`, or stay on this thread, by contract.
+    let (runnable, slot) = unsafe { cell::new(node.sched(), task) };
+    node.sched().schedule_child(runnable);
     JoinHandle::new(slot)
 }
 
 /// The body's future. `'inner` is instantiated at `'scope`: the body is generic over it and cannot tell, and no
 /// lifetime could name what really holds, "until this task ends".
-type BodyFuture<'scope, B, T> = <B as ScopeBody<&'scope Scope<'scope, 'scope>, T>>::Future;
+type BodyFuture<'scope, K, B> = <B as Body<<K as Kind<'scope>>::Arg, <K as Kind<'scope>>::Value>>::Future;
 
 /// See the [module](self). `!Unpin` through the node, whatever the body's future is: with an `Unpin` body
 /// (`Pin<Box<dyn Future>>`) an auto-`Unpin` task would be polled through a `&mut` that claims to be the only
 /// pointer to the node while children use it.
 #[pin_project(PinnedDrop)]
-struct ScopeTask<'scope, B, T>
+struct ScopeTask<'scope, K, B>
 where
-    B: ScopeBody<&'scope Scope<'scope, 'scope>, T>,
+    K: Kind<'scope>,
+    B: Body<K::Arg, K::Value>,
 {
     /// Counts this task until it has been run to its end.
     parent: NodeRef,
@@ -72,62 +91,54 @@ where
     parked: bool,
     #[pin]
     scope: Scope<'scope, 'scope>,
+    /// Lent to the body like the node, so pinned like it.
     #[pin]
-    stage: Stage<B, BodyFuture<'scope, B, T>, T>,
+    kind: K,
+    #[pin]
+    stage: Stage<B, BodyFuture<'scope, K, B>, K::Value>,
 }
 
 #[pin_project(project = StageNow, project_replace = StageTaken)]
-enum Stage<B, F, T> {
+enum Stage<B, F, V> {
     Start(B),
     Body(#[pin] F),
-    Drain(Option<T>),
+    Drain { value: Option<V>, deferred: Option<Running> },
     Ended,
 }
 
-impl<'scope, B, T> Future for ScopeTask<'scope, B, T>
+impl<B, F, V> Stage<B, F, V> {
+    fn drain(value: Option<V>) -> Self {
+        Self::Drain { value, deferred: None }
+    }
+}
+
+impl<'scope, K, B> Future for ScopeTask<'scope, K, B>
 where
-    B: ScopeBody<&'scope Scope<'scope, 'scope>, T>,
+    K: Kind<'scope> + 'scope,
+    B: Body<K::Arg, K::Value>,
 {
-    type Output = Outcome<T>;
+    type Output = Outcome<K::Output>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        context::begin_poll(self.parent);
+        context::begin_poll(self.parent, None);
         loop {
-            let cancelled = self.node().is_cancelled_from_above();
-            // SAFETY: used while the body is polled, below.
-            let node = unsafe { self.node().to_ref() };
-            let polled = match self.as_mut().project().stage.project() {
-                StageNow::Start(_) => {
-                    self.as_mut().start(cancelled);
-                    continue;
+            self.node().take_orders();
+            self.node().keep_time(cx.waker());
+            let aborted = self.node().is_aborted();
+            match self.as_mut().project().stage.project() {
+                StageNow::Start(_) => self.as_mut().start(aborted),
+                StageNow::Body(_) if aborted => self.as_mut().drop_body(None),
+                StageNow::Body(_) => {
+                    if self.as_mut().poll_body(cx).is_pending() {
+                        return Poll::Pending;
+                    }
                 }
-                StageNow::Body(_) if cancelled => {
-                    self.as_mut().drop_body(None);
-                    continue;
-                }
-                StageNow::Body(future) => {
-                    let before = context::enter_body(node);
-                    let polled = guard(|| future.poll(cx));
-                    context::leave_body(before);
-                    polled
-                }
-                StageNow::Drain(_) => match self.as_mut().drain(cx) {
+                StageNow::Drain { .. } => match self.as_mut().drain(cx) {
                     Drain::Ended(outcome) => return Poll::Ready(outcome),
                     Drain::Parked => return Poll::Pending,
-                    Drain::Again => continue,
+                    Drain::Again => {}
                 },
                 StageNow::Ended => unreachable!("async-task polls no task that has ended"),
-            };
-            match polled {
-                Ok(Poll::Ready(value)) => self.as_mut().drop_body(Some(value)),
-                Ok(Poll::Pending) => match self.as_mut().park(cx) {
-                    Park::Parked => return Poll::Pending,
-                    Park::Cancelled => {}
-                },
-                Err(payload) => {
-                    self.node().fail(payload);
-                    self.as_mut().drop_body(None);
-                }
             }
         }
     }
@@ -140,9 +151,10 @@ enum Drain<T> {
     Ended(Outcome<T>),
 }
 
-impl<'scope, B, T> ScopeTask<'scope, B, T>
+impl<'scope, K, B> ScopeTask<'scope, K, B>
 where
-    B: ScopeBody<&'scope Scope<'scope, 'scope>, T>,
+    K: Kind<'scope> + 'scope,
+    B: Body<K::Arg, K::Value>,
 {
     fn node(&self) -> &Node {
         self.scope.node()
@@ -154,96 +166,160 @@ where
         unsafe { self.map_unchecked(|task| task.scope.node()) }
     }
 
-    /// Calls the body, unless the scope is cancelled before it began.
-    fn start(mut self: Pin<&mut Self>, cancelled: bool) {
-        let StageTaken::Start(body) = self.as_mut().project().stage.project_replace(Stage::Drain(None))
+    /// Calls the body, unless the scope is aborted before it began.
+    fn start(mut self: Pin<&mut Self>, aborted: bool) {
+        let StageTaken::Start(body) = self.as_mut().project().stage.project_replace(Stage::drain(None))
         else {
             unreachable!("start is called in stage Start");
         };
-        if cancelled {
+        if aborted {
             drop_into(body, self.node());
             return;
         }
-        let scope: *const Scope<'scope, 'scope> = &*self.as_ref().project_ref().scope;
+        let this = self.as_ref().project_ref();
+        let scope: *const Scope<'scope, 'scope> = &*this.scope;
+        let kind: *const K = &*this.kind;
         // SAFETY: the scope lies in this pinned task. Whatever uses the reference is the body's future, which is
         // dropped before the drain, and descendants, for which the drain waits; the task goes away after it.
         let scope: &'scope Scope<'scope, 'scope> = unsafe { &*scope };
+        // SAFETY: likewise.
+        let kind: &'scope K = unsafe { &*kind };
         // SAFETY: used while the body is called, in the next lines.
         let before = context::enter_body(unsafe { self.node().to_ref() });
-        let called = guard(|| body.call(scope, Token));
+        let called = guard(|| body.call(kind.arg(scope)));
         context::leave_body(before);
         match called {
             Ok(future) => self.as_mut().project().stage.set(Stage::Body(future)),
-            Err(payload) => self.node().fail(payload),
+            Err(payload) => self.node().fail(payload, None),
         }
+    }
+
+    /// Polls the body. `Pending`: parked; `Ready`: look again.
+    fn poll_body(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        // SAFETY: used while the body is polled, in the next lines.
+        let before = context::enter_body(unsafe { self.node().to_ref() });
+        let polled = guard(|| match self.as_mut().project().stage.project() {
+            StageNow::Body(future) => future.poll(cx),
+            _ => unreachable!("poll_body is called in stage Body"),
+        });
+        context::leave_body(before);
+        match polled {
+            Ok(Poll::Ready(value)) => {
+                let value = guard(|| self.kind.body_ended(self.node(), value)).unwrap_or_else(|payload| {
+                    self.node().fail(payload, None);
+                    None
+                });
+                self.as_mut().drop_body(value);
+            }
+            Ok(Poll::Pending) => {
+                if self.as_mut().park(cx) == Park::Parked {
+                    return Poll::Pending;
+                }
+            }
+            Err(payload) => {
+                self.node().fail(payload, None);
+                self.as_mut().drop_body(None);
+            }
+        }
+        Poll::Ready(())
     }
 
     /// Drops the body's future and goes on to drain, with the body's value if there is one.
-    fn drop_body(mut self: Pin<&mut Self>, value: Option<T>) {
+    fn drop_body(mut self: Pin<&mut Self>, value: Option<K::Value>) {
         // `set` drops the future in place; if that panics, the pinned slot still takes the new stage.
-        let dropped = guard(|| self.as_mut().project().stage.set(Stage::Drain(value)));
+        let dropped = guard(|| self.as_mut().project().stage.set(Stage::drain(value)));
         if let Err(payload) = dropped {
-            self.node().fail(payload);
+            self.node().fail(payload, None);
         }
     }
 
-    /// Waits for the children, drops the node's values, and ends.
-    fn drain(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Drain<T> {
-        if self.node().poll_drained(cx.waker()).is_pending() {
-            return match self.park(cx) {
-                Park::Parked => Drain::Parked,
-                // The cancel has been passed on by `is_cancelled_from_above`, or was the node's own. Nobody has
-                // to wake this task for it any more; the last child will.
-                Park::Cancelled => Drain::Parked,
-            };
+    /// Waits for the children, runs what was deferred, drops the node's values, and ends.
+    fn drain(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Drain<K::Output> {
+        // Parked or aborted is all the same here: what wakes this task is the last child, or the deferred future; and
+        // `park` has passed on what came from above.
+        if self.node().poll_drained(cx.waker()).is_pending() || self.as_mut().poll_deferred(cx).is_pending() {
+            let _ = self.as_mut().park(cx);
+            return Drain::Parked;
         }
-        // SAFETY: the body's future was dropped on the way into stage Drain, and the node is drained.
-        if unsafe { self.node().drop_values() } {
+        // SAFETY: the body's future was dropped on the way into stage Drain, no deferred future is left, and the node
+        // is drained.
+        if self.node().poll_drained(cx.waker()).is_pending() || unsafe { self.node().drop_values() } {
             return Drain::Again;
         }
-        let StageTaken::Drain(value) = self.as_mut().project().stage.project_replace(Stage::Ended) else {
+        let StageTaken::Drain { value, .. } = self.as_mut().project().stage.project_replace(Stage::Ended)
+        else {
             unreachable!("drain is called in stage Drain");
         };
         Drain::Ended(self.end(value))
     }
 
+    /// Runs what was deferred, one after the other, newest first, each within its limit. Children that one of them
+    /// spawned are waited for before the next.
+    fn poll_deferred(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        if !self.node().may_have_deferred() {
+            return Poll::Ready(());
+        }
+        // SAFETY: used while a deferred future is polled or dropped, in this function.
+        let node = unsafe { self.node().to_ref() };
+        let StageNow::Drain { deferred: running, .. } = self.as_mut().project().stage.project() else {
+            unreachable!("poll_deferred is called in stage Drain");
+        };
+        deferred::poll(node, running, cx)
+    }
+
     /// Hands a failure up, leaves the parent's list and notes that the parent is to be told.
-    fn end(self: Pin<&mut Self>, mut value: Option<T>) -> Outcome<T> {
+    fn end(self: Pin<&mut Self>, value: Option<K::Value>) -> Outcome<K::Output> {
         let node = self.node();
         let parent = self.parent;
         let failure = node.take_failure();
-        if (failure.is_some() || node.is_cancelled())
-            && let Some(value) = value.take()
-        {
+        let output = if failure.is_some() {
             drop_into(value, &parent);
-        }
+            None
+        } else {
+            // An aborted scope has no value, even if its body had one by then.
+            let (value, late) = if node.is_aborted() { (None, value) } else { (value, None) };
+            drop_into(late, &parent);
+            guard(|| self.kind.finish(node, value)).unwrap_or_else(|payload| {
+                parent.fail(payload, None);
+                None
+            })
+        };
         if let Some(payload) = failure {
-            parent.fail(payload);
+            if let Some(cause) = node.own_cause() {
+                parent.inherit_cause(cause);
+            }
+            parent.fail(payload, None);
         }
+        node.disarm();
         if self.parked {
             self.as_ref().pinned_node().unpark_self();
         }
         context::note_ended(parent);
-        Outcome::new(value, parent)
+        Outcome::new(output, parent)
     }
 
     fn park(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Park {
-        if self.parked {
+        if self.parked && self.node().is_still_parked() {
             // As in `Child::poll`.
-            return if self.node().is_cancelled_from_above() { Park::Cancelled } else { Park::Parked };
+            return Park::Parked;
         }
         let park = self.as_ref().pinned_node().park_self(cx.waker());
         if park == Park::Parked {
             *self.as_mut().project().parked = true;
         }
+        // What the scope above asked for between this poll's look and now: a cancel that found no link on its list wakes
+        // nobody, so nobody but this task can pass it on.
+        self.node().take_orders();
+        self.node().keep_time(cx.waker());
         park
     }
 }
 
 #[pinned_drop]
-impl<'scope, B, T> PinnedDrop for ScopeTask<'scope, B, T>
+impl<'scope, K, B> PinnedDrop for ScopeTask<'scope, K, B>
 where
-    B: ScopeBody<&'scope Scope<'scope, 'scope>, T>,
+    K: Kind<'scope>,
+    B: Body<K::Arg, K::Value>,
 {
     fn drop(self: Pin<&mut Self>) {
         if !matches!(self.stage, Stage::Ended) {

@@ -43,3 +43,28 @@ where
         self(scope)
     }
 }
+
+/// The body of a child scope of a local tree: as [`ScopeBody`], but neither it nor its future need be `Send`.
+///
+/// Implemented for every such closure and function; sealed. See [`Local`](crate::local::Local).
+pub trait LocalScopeBody<S, T> {
+    /// The future that the body returns.
+    #[doc(hidden)]
+    type Future: Future<Output = T>;
+
+    /// Calls the body.
+    #[doc(hidden)]
+    fn call(self, scope: S, token: sealed::Token) -> Self::Future;
+}
+
+impl<S, T, F, Fut> LocalScopeBody<S, T> for F
+where
+    F: FnOnce(S) -> Fut,
+    Fut: Future<Output = T>,
+{
+    type Future = Fut;
+
+    fn call(self, scope: S, _: sealed::Token) -> Fut {
+        self(scope)
+    }
+}

@@ -17,11 +17,19 @@
 //! - [`id`]: names for scopes
 
 pub(crate) mod body;
+pub(crate) mod builder;
+pub(crate) mod cancel;
+pub(crate) mod cause;
+pub(crate) mod deferred;
+pub(crate) mod drain;
 pub(crate) mod failure;
 pub(crate) mod id;
+pub(crate) mod key;
 pub(crate) mod node;
 pub(crate) mod parked;
 pub(crate) mod root;
 pub(crate) mod scope;
+pub(crate) mod setup;
 pub(crate) mod state;
+pub(crate) mod survivors;
 pub(crate) mod values;

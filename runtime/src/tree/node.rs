@@ -8,59 +8,62 @@
 //!
 //! ```text
 //!   Scope::spawn ──child_added──▶ ┌───────────────────────────────┐ ◀──children_ended── the thread that ran them
-//!   Child::poll ──park/unpark──▶  │ state   held{parked, failure, │ ◀──fail/cancel── a child, the body, a value
-//!   Scope::alloc ──keep──▶        │         values}    waiter     │ ◀──poll_drained, drop_values── own task only
+//!   Child::poll ──park/unpark──▶  │ state   held{parked, rare}    │ ◀──fail/cancel── a child, the body, a value
+//!   Scope::alloc ──keep──▶        │ setup           waiter        │ ◀──poll_drained, drop_values── own task only
 //!                                 └───────────────────────────────┘
 //! ```
 //!
 //! `held` is behind one lock, taken once when a child first parks and once when a parked child ends, never by a
-//! child that does not park. No lock of one node is taken while another's is held, and no user code runs under
-//! it: wakers on the list are the runtime's own, payloads and values are dropped after the lock is released.
+//! child that does not park. No user code runs under it: wakers on the list are the runtime's own; payloads, values
+//! and users' wakers are dropped or called after the lock is released. One lock of one node at a time; the one
+//! exception, naming survivors, goes down the tree only ([`super::survivors`]).
 //!
-//! # Why a cancel misses nobody
-//!
-//! [`Node::cancel`] sets the mark, *then* takes the lock and wakes whoever is on the list. [`Node::park`] takes the
-//! lock, *then* reads the mark, and enters the list only if it is not set. If park's critical section comes first,
-//! cancel finds the link; if cancel's comes first, park sees the mark (the lock orders the two) and the child
-//! ends at once. A child that is queued or running is not on the list; it reads the mark before its next poll,
-//! or in `park` after it. The node's own task is reached the same way through its link on *its* parent's list.
-//!
-//! The wake travels one level: each child scope, when polled, sees its parent's mark and cancels its own node.
-//! Nothing recurses, however deep the tree.
+//! This file: children and the end. How a cancel goes down and a failure up is in [`super::cancel`].
 //!
 //! [`ScopeTask`]: crate::task::scope_task
 
 use std::marker::PhantomPinned;
-use std::pin::Pin;
+use std::panic::Location;
 use std::ptr::NonNull;
 use std::sync::Arc as StdArc;
 use std::task::{Poll, Waker};
+use std::time::Instant;
 
-use super::failure::{self, Cancelled, Payload};
+use super::cancel::Watchers;
+use super::cause::Cause;
+use super::deferred::Deferred;
+use super::drain::DrainSignal;
+use super::failure::{self, Payload};
 use super::id::ScopeId;
+use super::key::Binding;
 use super::parked::{Link, ParkedList};
 use super::root::RootSignal;
-use super::state::{AfterEnd, NodeState, Seen, Wait};
+use super::setup::Setup;
+use super::state::{AfterEnd, Mark, NodeState, Seen, Wait};
 use super::values::Values;
 use crate::context;
-use crate::sched::SchedRef;
+use crate::sched::{SchedRef, TimerKey};
 use crate::sync::{Mutex, UnsafeCell};
 
 /// See the [module](self).
 pub(crate) struct Node {
     id: ScopeId,
-    state: NodeState,
+    pub(super) state: NodeState,
     sched: SchedRef,
-    up: Up,
+    pub(super) up: Up,
+    /// `None`: a plain scope.
+    setup: Option<Box<Setup>>,
+    /// Where the scope was opened.
+    location: &'static Location<'static>,
     /// Belongs to the node's own task, except from `start_wait` to `waiter_taken`: then to the last child.
     waiter: UnsafeCell<Option<Waker>>,
-    held: Mutex<Held>,
+    pub(super) held: Mutex<Held>,
     /// Children point here, the parent's list points at the link in `up`.
     _pinned: PhantomPinned,
 }
 
 /// What is above a node.
-enum Up {
+pub(super) enum Up {
     /// The thread that blocks in the root.
     Root(StdArc<RootSignal>),
     /// The scope this node was opened in, and this node's task's place on its list.
@@ -68,11 +71,38 @@ enum Up {
 }
 
 /// Behind the node's lock.
-struct Held {
-    parked: ParkedList,
+pub(super) struct Held {
+    pub(super) parked: ParkedList,
+    /// What most nodes never have.
+    rare: Option<Box<Rare>>,
+}
+
+/// What a node comes to hold if it fails, is cancelled, owns values or defers futures.
+#[derive(Default)]
+pub(super) struct Rare {
     /// The first failure; later ones are discarded.
-    failure: Option<Payload>,
-    values: Values,
+    pub(super) failure: Option<Payload>,
+    pub(super) cause: Option<Cause>,
+    pub(super) values: Values,
+    pub(super) deferred: Vec<Deferred>,
+    /// When the node aborts itself: the end of a grace period, or of a shield.
+    pub(super) abort_at: Option<Instant>,
+    /// The armed timer, and for when.
+    pub(super) alarm: Option<(Instant, TimerKey)>,
+    /// Who waits for a request to be seen.
+    pub(super) watchers: Watchers,
+    /// Who waits in `drain`, while the body still runs.
+    pub(super) draining: Option<StdArc<DrainSignal>>,
+}
+
+impl Held {
+    pub(super) fn rare(&mut self) -> &mut Rare {
+        self.rare.get_or_insert_default()
+    }
+
+    pub(super) fn rare_if_any(&mut self) -> Option<&mut Rare> {
+        self.rare.as_deref_mut()
+    }
 }
 
 // SAFETY: `waiter` is handed over by the protocol in `state.rs`; all else is `Sync` or behind the lock.
@@ -115,34 +145,38 @@ impl std::fmt::Debug for NodeRef {
     }
 }
 
-/// What [`Node::park`] found.
-#[must_use]
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Park {
-    /// On the list: a cancel will wake the task.
-    Parked,
-    /// The scope is cancelled: end now, nobody will wake you.
-    Cancelled,
-}
-
 impl Node {
-    pub(crate) fn root(sched: SchedRef, signal: StdArc<RootSignal>) -> Self {
-        Self::new(sched, Up::Root(signal))
+    pub(crate) fn root(
+        sched: SchedRef,
+        signal: StdArc<RootSignal>,
+        location: &'static Location<'static>,
+    ) -> Self {
+        Self::new(sched, Up::Root(signal), None, location)
     }
 
     /// A node below `parent`.
-    pub(crate) fn below(parent: NodeRef) -> Self {
-        Self::new(parent.sched, Up::Scope { parent, link: Link::new() })
+    pub(crate) fn below(
+        parent: NodeRef,
+        setup: Option<Box<Setup>>,
+        location: &'static Location<'static>,
+    ) -> Self {
+        Self::new(parent.sched, Up::Scope { parent, link: Link::new() }, setup, location)
     }
 
-    fn new(sched: SchedRef, up: Up) -> Self {
+    fn new(sched: SchedRef, up: Up, setup: Option<Box<Setup>>, location: &'static Location<'static>) -> Self {
+        let state = NodeState::new();
+        if setup.as_ref().is_some_and(|setup| setup.deadline.is_some()) {
+            state.set_timed();
+        }
         Self {
             id: ScopeId::next(),
-            state: NodeState::new(),
+            state,
             sched,
             up,
+            setup,
+            location,
             waiter: UnsafeCell::new(None),
-            held: Mutex::new(Held { parked: ParkedList::new(), failure: None, values: Values::new() }),
+            held: Mutex::new(Held { parked: ParkedList::new(), rare: None }),
             _pinned: PhantomPinned,
         }
     }
@@ -165,8 +199,27 @@ impl Node {
         self.sched
     }
 
+    pub(crate) fn setup(&self) -> Option<&Setup> {
+        self.setup.as_deref()
+    }
+
+    pub(crate) fn location(&self) -> &'static Location<'static> {
+        self.location
+    }
+
+    pub(crate) fn bindings(&self) -> &[Binding] {
+        self.setup.as_ref().map_or(&[], |setup| &setup.bindings)
+    }
+
+    pub(crate) fn parent(&self) -> Option<&Node> {
+        match &self.up {
+            Up::Root(_) => None,
+            Up::Scope { parent, .. } => Some(parent),
+        }
+    }
+
     /// The scope above, and this node's link on its list. `None` for the root.
-    fn above(&self) -> Option<(NodeRef, NonNull<Link>)> {
+    pub(super) fn above(&self) -> Option<(NodeRef, NonNull<Link>)> {
         match &self.up {
             Up::Root(_) => None,
             Up::Scope { parent, link } => Some((*parent, NonNull::from(link))),
@@ -175,13 +228,19 @@ impl Node {
 
     // ---- children ------------------------------------------------------------------------------------------
 
-    /// Counts a child in, before its task exists. If it is the node's own body that spawns, the count is put off to
-    /// the end of the body's poll ([`context::leave_body`]).
+    /// Counts a child in, before its task exists; `false`, and it is not, if the node is closed. If it is the node's
+    /// own body that spawns, the count is put off to the end of the body's poll ([`context::leave_body`]).
     #[inline]
-    pub(crate) fn child_added(&self) {
-        if !context::put_off_child_added(self) {
-            self.state.children_added(1);
+    #[must_use]
+    pub(crate) fn child_added(node: NodeRef) -> bool {
+        if context::is_body_of(&node) {
+            return !node.is_closed() && context::put_off_child_added(&node);
         }
+        if node.state.child_added_if_open() {
+            return true;
+        }
+        Self::children_ended(node, 1);
+        false
     }
 
     /// Counts in what was put off.
@@ -220,133 +279,21 @@ impl Node {
         self.state.live_children()
     }
 
-    /// Puts a child's link on the list, so that a cancel wakes it.
-    ///
-    /// # Safety
-    /// `link` is pinned, belongs to a child of this node, and is unparked before it goes away.
-    pub(crate) unsafe fn park(&self, link: NonNull<Link>, waker: &Waker) -> Park {
-        let mut held = self.held.lock();
-        if self.state.is_cancelled() {
-            return Park::Cancelled;
-        }
-        // SAFETY: by contract; the lock is held.
-        unsafe { held.parked.insert(link, waker) };
-        Park::Parked
+    /// Whether the node takes no more children.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.state.is(Mark::Closed)
     }
 
-    /// Takes a child's link off the list, if it is on it.
-    ///
-    /// # Safety
-    /// `link` is alive and belongs to a child of this node.
-    pub(crate) unsafe fn unpark(&self, link: NonNull<Link>) {
-        let mut held = self.held.lock();
-        // SAFETY: by contract; the lock is held.
-        let waker = unsafe { held.parked.remove(link) };
-        drop(held);
-        drop(waker);
-    }
-
-    // ---- the node's own task, as a child of the node above ---------------------------------------------------
-
-    /// [`park`](Self::park) for the node's own task: wakes come from a cancel of the parent or of the node itself.
-    pub(crate) fn park_self(self: Pin<&Self>, waker: &Waker) -> Park {
-        let Some((parent, link)) = self.above() else { return Park::Parked };
-        let mut held = parent.held.lock();
-        if parent.state.is_cancelled() || self.state.is_cancelled() {
-            return Park::Cancelled;
-        }
-        // SAFETY: the node is pinned, its task is a child of `parent`, and calls `unpark_self` before it ends.
-        unsafe { held.parked.insert(link, waker) };
-        Park::Parked
-    }
-
-    /// [`unpark`](Self::unpark) for the node's own task.
-    pub(crate) fn unpark_self(self: Pin<&Self>) {
-        if let Some((parent, link)) = self.above() {
-            // SAFETY: the link lies in this node, whose task is a child of `parent`.
-            unsafe { parent.unpark(link) };
-        }
-    }
-
-    /// Whether the node is cancelled, taking over a cancel of the scope above.
-    pub(crate) fn is_cancelled_from_above(&self) -> bool {
-        if let Some((parent, _)) = self.above()
-            && parent.state.is_cancelled()
-        {
-            self.cancel();
-        }
-        self.state.is_cancelled()
-    }
-
-    // ---- failure and cancel ----------------------------------------------------------------------------------
-
-    #[inline]
-    pub(crate) fn is_cancelled(&self) -> bool {
-        self.state.is_cancelled()
-    }
-
-    /// Cancels the node: its body and children are dropped at their next await. Idempotent.
-    pub(crate) fn cancel(&self) {
-        if !self.state.cancel() {
-            return;
-        }
-        self.wake_parked();
-        match &self.up {
-            Up::Root(signal) => signal.wake_by_ref(),
-            Up::Scope { parent, link } => {
-                let mut held = parent.held.lock();
-                // SAFETY: the link lies in this node, whose task is a child of `parent`; the lock is held.
-                unsafe { held.parked.wake(NonNull::from(link)) };
-            }
-        }
-    }
-
-    /// Wakes all parked children, a batch per turn of the lock, so that others get it in between.
-    fn wake_parked(&self) {
-        const BATCH: usize = 32;
-        loop {
-            let mut batch: [Option<Waker>; BATCH] = [const { None }; BATCH];
-            let mut held = self.held.lock();
-            for slot in &mut batch {
-                *slot = held.parked.pop();
-            }
-            let last = held.parked.is_empty();
-            drop(held);
-            batch.into_iter().flatten().for_each(Waker::wake);
-            if last {
-                // Whoever cancels may be about to drop its own future, and a destructor there to wait for a child.
-                self.sched.nudge();
-                return;
-            }
-        }
-    }
-
-    /// Records why the node fails, unless it fails already, and cancels it.
-    pub(crate) fn fail(&self, payload: Payload) {
-        if payload.is::<Cancelled>() {
-            self.cancel();
-            return;
-        }
-        let mut held = self.held.lock();
-        let loser = if held.failure.is_none() { held.failure.replace(payload) } else { Some(payload) };
-        drop(held);
-        self.state.set_holds();
-        self.cancel();
-        if let Some(loser) = loser {
-            failure::discard(loser);
-        }
-    }
-
-    /// The failure to hand to the scope above.
-    pub(crate) fn take_failure(&self) -> Option<Payload> {
-        if self.state.holds() { self.held.lock().failure.take() } else { None }
+    /// Takes no more children from now on.
+    pub(crate) fn close(&self) {
+        self.state.mark(Mark::Closed);
     }
 
     // ---- values and the end ----------------------------------------------------------------------------------
 
     /// Gives `value` to the node. The pointer is good until [`drop_values`](Self::drop_values).
     pub(crate) fn keep<S: Send>(&self, value: S) -> NonNull<S> {
-        let ptr = self.held.lock().values.push(value);
+        let ptr = self.held.lock().rare().values.push(value);
         self.state.set_holds();
         ptr
     }
@@ -357,17 +304,36 @@ impl Node {
         match self.state.seen() {
             Seen::Drained => return Poll::Ready(()),
             // A spurious poll, or the last child is between its two steps. Its wake is still to come.
-            Seen::Waiting => return Poll::Pending,
+            Seen::Waiting => return self.poll_after_drain(waker),
             Seen::Counting => {}
         }
-        self.waiter.with_mut(|slot| {
-            // SAFETY: no wait is under way, so the slot belongs to the node's own task, which is the caller.
-            unsafe { *slot = Some(waker.clone()) };
-        });
-        match self.state.start_wait() {
+        match self.begin_wait(waker.clone()) {
             Wait::Pending => Poll::Pending,
             Wait::Drained => Poll::Ready(()),
         }
+    }
+
+    /// Leaves `waker` for the last child. Called by the node's own task, be it in its body, having seen
+    /// [`Seen::Counting`].
+    pub(super) fn begin_wait(&self, waker: Waker) -> Wait {
+        self.waiter.with_mut(|slot| {
+            // SAFETY: no wait is under way, so the slot belongs to the node's own task, which is the caller.
+            unsafe { *slot = Some(waker) };
+        });
+        self.state.start_wait()
+    }
+
+    /// A wait is under way, and it may be one that the body began in [`drain`](super::drain) and then gave up: its wake
+    /// is handed on to the node's own task.
+    fn poll_after_drain(&self, waker: &Waker) -> Poll<()> {
+        let draining = self.held.lock().rare_if_any().and_then(|rare| rare.draining.clone());
+        if let Some(signal) = draining {
+            signal.hand_over(waker);
+            if self.state.seen() == Seen::Drained {
+                return Poll::Ready(());
+            }
+        }
+        Poll::Pending
     }
 
     /// Drops the node's values, newest first; `true` if there were any, so that whoever they spawned is waited
@@ -384,11 +350,13 @@ impl Node {
             let mut held = self.held.lock();
             // SAFETY: the body and all descendants are gone, so nothing borrows from the values any more. What
             // a value's own drop spawns meanwhile cannot name this node's scope, and so borrows none of them.
-            let Some(value) = (unsafe { held.values.pop() }) else { return any };
+            let Some(value) = held.rare_if_any().and_then(|rare| unsafe { rare.values.pop() }) else {
+                return any;
+            };
             drop(held);
             any = true;
             if let Err(payload) = failure::guard(|| drop(value)) {
-                self.fail(payload);
+                self.fail(payload, None);
             }
         }
     }

@@ -15,6 +15,8 @@ use std::marker::PhantomPinned;
 use std::ptr::NonNull;
 use std::task::Waker;
 
+use super::node::Node;
+use super::setup::Label;
 use crate::sync::UnsafeCell;
 
 /// A child's place on its parent's list. Lies in the child's pinned task.
@@ -26,10 +28,21 @@ pub(crate) struct Link {
     _pinned: PhantomPinned,
 }
 
+/// Whose place on a list a link is.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Who {
+    /// A child without a node.
+    Child(Label),
+    /// The task of this node, which is alive while it is on the list.
+    Scope(NonNull<Node>),
+}
+
 #[derive(Debug)]
 struct Place {
     /// `Some` exactly while the link is on the list.
     waker: Option<Waker>,
+    /// As told when it was put there.
+    who: Option<Who>,
     prev: Option<NonNull<Link>>,
     next: Option<NonNull<Link>>,
 }
@@ -41,7 +54,10 @@ unsafe impl Sync for Link {}
 
 impl Link {
     pub(crate) fn new() -> Self {
-        Self { place: UnsafeCell::new(Place { waker: None, prev: None, next: None }), _pinned: PhantomPinned }
+        Self {
+            place: UnsafeCell::new(Place { waker: None, who: None, prev: None, next: None }),
+            _pinned: PhantomPinned,
+        }
     }
 }
 
@@ -55,6 +71,17 @@ pub(crate) struct ParkedList {
 unsafe impl Send for ParkedList {}
 
 impl ParkedList {
+    /// Runs `f` on everybody on the list, newest first.
+    pub(crate) fn for_each(&mut self, mut f: impl FnMut(Who)) {
+        let mut at = self.head;
+        while let Some(link) = at {
+            // SAFETY: on the list, hence alive; no place is borrowed here.
+            let (who, next) = unsafe { self.at(link, |place| (place.who, place.next)) };
+            who.into_iter().for_each(&mut f);
+            at = next;
+        }
+    }
+
     pub(crate) const fn new() -> Self {
         Self { head: None }
     }
@@ -82,7 +109,7 @@ impl ParkedList {
     ///
     /// # Safety
     /// `link` is pinned, belongs to a child of this list's node, and will be removed before it goes away.
-    pub(crate) unsafe fn insert(&mut self, link: NonNull<Link>, waker: &Waker) {
+    pub(crate) unsafe fn insert(&mut self, link: NonNull<Link>, who: Who, waker: &Waker) {
         let head = self.head;
         // SAFETY: alive and of this node by contract; no other place is borrowed here.
         let inserted = unsafe {
@@ -90,7 +117,7 @@ impl ParkedList {
                 if place.waker.is_some() {
                     return false;
                 }
-                *place = Place { waker: Some(waker.clone()), prev: None, next: head };
+                *place = Place { waker: Some(waker.clone()), who: Some(who), prev: None, next: head };
                 true
             })
         };

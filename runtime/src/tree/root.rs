@@ -10,22 +10,28 @@
 //! another runtime would stack one poll on another without bound.
 
 use std::future::Future;
+use std::panic::Location;
 use std::pin::{Pin, pin};
 use std::sync::Arc as StdArc;
 use std::task::{Context, Poll, Wake, Waker};
 
-use super::failure::{self, guard};
+use super::deferred;
+use super::failure::{self, Payload, guard};
 use super::node::Node;
 use super::scope::Scope;
 use crate::context;
+use crate::local::{Local, LocalScope};
 use crate::sched::budget;
-use crate::sched::{RootRest, SchedRef};
-use crate::sync::{Condvar, Mutex, wait};
+use crate::sched::worker::Worker;
+use crate::sched::{RootRest, SchedRef, Scheduler};
+use crate::sync::{Arc, Condvar, Mutex, wait};
 
-/// What wakes a blocked root. In an `Arc` of its own, for wakers are `'static` and outlive the root.
+/// What wakes a root. In an `Arc` of its own, for wakers are `'static` and outlive the root.
 pub(crate) struct RootSignal {
     state: Mutex<SignalState>,
     condvar: Condvar,
+    /// The scheduler whose worker the root's thread is, if it is one: a local root's.
+    local: Option<Arc<Scheduler>>,
 }
 
 struct SignalState {
@@ -35,27 +41,34 @@ struct SignalState {
 }
 
 impl RootSignal {
-    fn new() -> StdArc<Self> {
+    pub(crate) fn new(local: Option<Arc<Scheduler>>) -> StdArc<Self> {
         StdArc::new(Self {
             state: Mutex::new(SignalState { woken: false, asleep: None }),
             condvar: Condvar::new(),
+            local,
         })
     }
 
     pub(crate) fn wake_by_ref(&self) {
         let mut state = self.state.lock();
-        if !state.woken {
-            state.woken = true;
-            if let Some(sched) = state.asleep.take() {
-                sched.root_woken();
+        if state.woken {
+            return;
+        }
+        state.woken = true;
+        if let Some(sched) = state.asleep.take() {
+            sched.root_woken();
+        }
+        drop(state);
+        match &self.local {
+            None => {
+                self.condvar.notify_one();
             }
-            drop(state);
-            self.condvar.notify_one();
+            Some(scheduler) => scheduler.unpark_local_root(),
         }
     }
 
     /// Sleeps until woken since the last call.
-    fn sleep(&self, rest: &RootRest<'_>) {
+    pub(crate) fn sleep(&self, rest: &RootRest<'_>) {
         let mut state = self.state.lock();
         if !state.woken {
             state.asleep = Some(rest.falls_asleep());
@@ -64,6 +77,11 @@ impl RootSignal {
             }
         }
         state.woken = false;
+    }
+
+    /// Whether it was woken since the last call.
+    fn take_woken(&self) -> bool {
+        std::mem::take(&mut self.state.lock().woken)
     }
 }
 
@@ -74,6 +92,26 @@ impl Wake for RootSignal {
 
     fn wake_by_ref(self: &StdArc<Self>) {
         RootSignal::wake_by_ref(self);
+    }
+}
+
+/// What a root's thread does while the root has nothing to do.
+trait Pause {
+    /// Returns once `signal` has been given.
+    fn pause(&self, signal: &RootSignal);
+}
+
+/// It sleeps; other threads run the tree.
+impl Pause for RootRest<'_> {
+    fn pause(&self, signal: &RootSignal) {
+        signal.sleep(self);
+    }
+}
+
+/// It runs the tree itself.
+impl Pause for Worker {
+    fn pause(&self, signal: &RootSignal) {
+        self.run_until(|| signal.take_woken());
     }
 }
 
@@ -94,54 +132,84 @@ impl Drop for NoUnwind {
 /// # Panics
 /// If the calling thread is a worker of the same scheduler; and, after all has ended, with the tree's failure, or if
 /// the root scope was aborted.
-pub(crate) fn run<'env, B, T>(sched: SchedRef, body: B) -> T
+pub(crate) fn run<'env, B, T>(sched: SchedRef, location: &'static Location<'static>, body: B) -> T
 where
     B: for<'scope> AsyncFnOnce(&'scope Scope<'scope, 'env>) -> T,
 {
-    assert!(
-        !context::is_worker_of(sched),
-        "a blocking root inside a worker of the same runtime would wait for itself; open a scope instead"
-    );
+    refuse_own_workers(sched);
     let no_unwind = NoUnwind;
     let context = context::enter_root(sched);
     let rest = RootRest::new(sched);
-    let signal = RootSignal::new();
+    let signal = RootSignal::new(None);
+    let scope = pin!(Scope::over(Node::root(sched, signal.clone(), location)));
     let waker = Waker::from(signal.clone());
-    let scope = pin!(Scope::over(Node::root(sched, signal.clone())));
-    let root = Root { scope: scope.as_ref(), signal: &signal, waker: &waker, rest: &rest };
+    let root = Root { scope: scope.as_ref(), signal: &signal, waker: &waker, pause: &rest };
 
     let value = root.run_body(body);
     root.drain();
 
-    let failure = scope.node().take_failure();
-    let aborted = scope.node().is_cancelled();
+    let outcome = root.outcome(value);
     drop(rest);
     drop(context);
     std::mem::forget(no_unwind);
-    match (value, failure) {
-        (Some(value), None) if !aborted => value,
-        (value, failure) => {
-            // An aborted scope has no value, even if its body had one by then.
-            if let Err(second) = guard(|| drop(value)) {
-                failure::discard(second);
-            }
-            match failure {
-                Some(payload) => std::panic::resume_unwind(payload),
-                None => panic!("the root scope was aborted, so there is no value to return"),
-            }
-        }
+    outcome.unwrap_or_else(|failure| fail(failure))
+}
+
+/// Runs `body` and everything below it to its end on the calling thread, which is `worker`, the only one.
+///
+/// # Panics
+/// As [`run`].
+pub(crate) fn run_local<'env, B, T>(worker: &Worker, location: &'static Location<'static>, body: B) -> T
+where
+    B: for<'scope> AsyncFnOnce(LocalScope<'scope, 'env>) -> T,
+{
+    // SAFETY: used by the tree that this function waits for, while `worker` holds the scheduler.
+    let sched = unsafe { worker.scheduler().to_ref() };
+    refuse_own_workers(sched);
+    let no_unwind = NoUnwind;
+    worker.bind_current_thread();
+    let home = context::HomeLink::new(sched);
+    // SAFETY: `worker` and `home` outlive the guard, which is dropped below.
+    let context = unsafe { context::enter_worker(worker, &home) };
+    let signal = RootSignal::new(Some(worker.scheduler().clone()));
+    let scope = pin!(Scope::over(Node::root(sched, signal.clone(), location)));
+    let waker = Waker::from(signal.clone());
+    let root = Root { scope: scope.as_ref(), signal: &signal, waker: &waker, pause: worker };
+
+    // SAFETY: this root's scheduler has one worker, this thread.
+    let value = root.run_body(async |scope| body(unsafe { Local::new(scope) }).await);
+    root.drain();
+
+    let outcome = root.outcome(value);
+    drop(context);
+    std::mem::forget(no_unwind);
+    outcome.unwrap_or_else(|failure| fail(failure))
+}
+
+fn refuse_own_workers(sched: SchedRef) {
+    assert!(
+        !context::is_worker_of(sched),
+        "a blocking root inside a worker of the same runtime would wait for itself; open a scope instead"
+    );
+}
+
+/// How a root ends that has no value.
+fn fail(failure: Option<Payload>) -> ! {
+    match failure {
+        Some(payload) => std::panic::resume_unwind(payload),
+        None => panic!("the root scope was aborted, so there is no value to return"),
     }
 }
 
 /// What the steps of [`run`] share.
-struct Root<'a, 'env> {
+struct Root<'a, 'env, P> {
     scope: Pin<&'a Scope<'a, 'env>>,
     signal: &'a RootSignal,
     waker: &'a Waker,
-    rest: &'a RootRest<'a>,
+    pause: &'a P,
 }
 
-impl<'env> Root<'_, 'env> {
+impl<'env, P: Pause> Root<'_, 'env, P> {
     fn node(&self) -> &Node {
         self.scope.get_ref().node()
     }
@@ -152,13 +220,15 @@ impl<'env> Root<'_, 'env> {
         B: for<'scope> AsyncFnOnce(&'scope Scope<'scope, 'env>) -> T,
     {
         let outcome = guard(|| {
+            // Its children are counted in at once: a body's first part is not polled but called, and the future that
+            // would tell where it ends is what it gives.
             let future = body(self.scope.get_ref());
             self.poll_body(future)
         });
         match outcome {
             Ok(value) => value,
             Err(payload) => {
-                self.node().fail(payload);
+                self.node().fail(payload, None);
                 None
             }
         }
@@ -169,38 +239,67 @@ impl<'env> Root<'_, 'env> {
         let mut future = pin!(Some(future));
         let mut cx = Context::from_waker(self.waker);
         let value = loop {
-            if self.node().is_cancelled() {
+            self.node().keep_time(self.waker);
+            if self.node().is_aborted() {
                 break None;
             }
             budget::refill();
+            // SAFETY: used while the body is polled, in the next lines.
+            let before = context::enter_body(unsafe { self.node().to_ref() });
             let polled = guard(|| match future.as_mut().as_pin_mut() {
                 Some(future) => future.poll(&mut cx),
                 None => Poll::Pending,
             });
+            context::leave_body(before);
             match polled {
                 Ok(Poll::Ready(value)) => break Some(value),
-                Ok(Poll::Pending) => self.signal.sleep(self.rest),
+                Ok(Poll::Pending) => self.pause.pause(self.signal),
                 Err(payload) => {
-                    self.node().fail(payload);
+                    self.node().fail(payload, None);
                     break None;
                 }
             }
         };
         if let Err(payload) = guard(|| future.set(None)) {
-            self.node().fail(payload);
+            self.node().fail(payload, None);
         }
         value
     }
 
-    /// Waits for every child, drops the values, and waits again for what their drops spawned.
+    /// Waits for every child, runs what was deferred, drops the values, and waits again for what their drops spawned.
     fn drain(&self) {
+        let mut cx = Context::from_waker(self.waker);
+        // SAFETY: used in this function, which ends before the node does.
+        let node = unsafe { self.node().to_ref() };
+        let mut running = None;
         loop {
-            while self.node().poll_drained(self.waker).is_pending() {
-                self.signal.sleep(self.rest);
+            node.keep_time(self.waker);
+            let drained = node.poll_drained(self.waker).is_ready()
+                && (!node.may_have_deferred() || deferred::poll(node, &mut running, &mut cx).is_ready())
+                && node.poll_drained(self.waker).is_ready();
+            if !drained {
+                self.pause.pause(self.signal);
+                continue;
             }
-            // SAFETY: `run_body` has dropped the body, and the node is drained.
-            if !unsafe { self.node().drop_values() } {
+            // SAFETY: `run_body` has dropped the body, no deferred future is left, and the node is drained.
+            if !unsafe { node.drop_values() } {
+                node.disarm();
                 return;
+            }
+        }
+    }
+
+    /// What the root comes to, after the drain; `Err` has the failure, or nothing if the scope was aborted.
+    fn outcome<T>(&self, value: Option<T>) -> Result<T, Option<Payload>> {
+        let failure = self.node().take_failure();
+        match value {
+            Some(value) if failure.is_none() && !self.node().is_aborted() => Ok(value),
+            value => {
+                // An aborted scope has no value, even if its body had one by then.
+                if let Err(second) = guard(|| drop(value)) {
+                    failure::discard(second);
+                }
+                Err(failure)
             }
         }
     }

@@ -1,4 +1,4 @@
-//! A node's state word: how many children live, whether the node waits for them, whether it is cancelled.
+//! A node's state word: how many children live, whether the node waits for them, and how far it is cancelled.
 //!
 //! # Actors
 //!
@@ -29,16 +29,60 @@ use crate::sync::atomic::{AtomicU64, Ordering};
 
 /// The node waits for its count to reach zero; the waiter slot belongs to the last child.
 const WAITING: u64 = 1;
-/// The node's children, and its body, are to be dropped at their next await.
-const CANCELLED: u64 = 1 << 1;
-/// Something lies behind the node's lock that its end must look at: a failure or a value.
-const HOLDS: u64 = 1 << 2;
+/// A cancel has been requested; children may see it and wind up.
+const REQUESTED: u64 = 1 << 1;
+/// The node's body and children are to be dropped at their next await.
+const ABORTED: u64 = 1 << 2;
+/// The node's children, but not its body, are to be dropped at their next await.
+const CHILDREN_ABORTED: u64 = 1 << 3;
+/// Something lies behind the node's lock that its end must look at: a failure, a value, a deferred future.
+const HOLDS: u64 = 1 << 4;
+/// The node's own task has an instant to keep: a deadline, or the end of a grace period.
+const TIMED: u64 = 1 << 5;
+/// The node takes no more children.
+const CLOSED: u64 = 1 << 6;
 /// One live child. 56 bits of count: a child takes more than one byte, so memory ends before the count does.
 const CHILD: u64 = 1 << 8;
 
 /// See the [module](self).
 #[derive(Debug)]
 pub(crate) struct NodeState(AtomicU64);
+
+/// A mark that stays.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Mark {
+    /// A cancel has been requested.
+    Requested,
+    /// Body and children are dropped at their next await.
+    Aborted,
+    /// Children, but not the body, are dropped at their next await.
+    ChildrenAborted,
+    /// No more children are taken.
+    Closed,
+}
+
+impl Mark {
+    const fn bits(self) -> u64 {
+        match self {
+            Self::Requested => REQUESTED,
+            // To be aborted is to be asked first, if only for an instant: who looks for the request sees it.
+            Self::Aborted => REQUESTED | ABORTED,
+            Self::ChildrenAborted => CHILDREN_ABORTED,
+            Self::Closed => CLOSED,
+        }
+    }
+}
+
+/// What a node asks of its children.
+#[must_use]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Orders {
+    GoOn,
+    /// A cancel has been requested: those who look may end by themselves.
+    WindUp,
+    /// Drop your future at the next await.
+    Abort,
+}
 
 /// What [`NodeState::children_ended`] leaves to do.
 #[must_use]
@@ -89,6 +133,14 @@ impl NodeState {
         self.0.fetch_add(n * CHILD, Ordering::Relaxed);
     }
 
+    /// Counts a child in, and says whether the node still takes any. If not, the caller counts it out again.
+    #[inline]
+    pub(crate) fn child_added_if_open(&self) -> bool {
+        // Relaxed: as in `children_added`. Being one step with the addition, the look at the mark cannot miss a
+        // `close` that came before it.
+        self.0.fetch_add(CHILD, Ordering::Relaxed) & CLOSED == 0
+    }
+
     /// Counts `n` children out. With [`AfterEnd::Leave`] this was the caller's last touch of the node.
     #[inline]
     pub(crate) fn children_ended(&self, n: u64) -> AfterEnd {
@@ -113,6 +165,19 @@ impl NodeState {
     pub(crate) fn set_holds(&self) {
         // Relaxed: read by `holds` after the node has seen the count at zero, which orders it.
         self.0.fetch_or(HOLDS, Ordering::Relaxed);
+    }
+
+    /// Notes that the node's own task has an instant to keep.
+    pub(crate) fn set_timed(&self) {
+        // Relaxed: the instant lies behind the node's lock, and whoever sets this wakes the task afterwards.
+        self.0.fetch_or(TIMED, Ordering::Relaxed);
+    }
+
+    /// Whether the node's own task may have an instant to keep.
+    #[inline]
+    pub(crate) fn is_timed(&self) -> bool {
+        // Relaxed: see `set_timed`.
+        self.0.load(Ordering::Relaxed) & TIMED != 0
     }
 
     /// Whether anything was ever put behind the node's lock. Asked once the node is drained.
@@ -158,18 +223,32 @@ impl NodeState {
         }
     }
 
-    /// Marks the node cancelled; `true` for the first to do so.
-    pub(crate) fn cancel(&self) -> bool {
-        // Release: pairs with Acquire in `is_cancelled`: whoever sees the mark sees the failure that caused
-        // it. Acquire: a second canceller sees the first one's writes.
-        self.0.fetch_or(CANCELLED, Ordering::AcqRel) & CANCELLED == 0
+    /// Marks the node; `true` if it was not marked so before.
+    pub(crate) fn mark(&self, mark: Mark) -> bool {
+        // Release: pairs with Acquire in `is` and `orders`: whoever sees the mark sees its cause, which was recorded
+        // before. Whoever comes second does nothing more, so it need not see anything.
+        self.0.fetch_or(mark.bits(), Ordering::Release) & mark.bits() != mark.bits()
     }
 
-    /// Whether the node is cancelled.
+    /// Whether the node bears the mark.
     #[inline]
-    pub(crate) fn is_cancelled(&self) -> bool {
-        // Acquire: pairs with Release in `cancel`.
-        self.0.load(Ordering::Acquire) & CANCELLED != 0
+    pub(crate) fn is(&self, mark: Mark) -> bool {
+        // Acquire: pairs with Release in `mark`.
+        self.0.load(Ordering::Acquire) & mark.bits() == mark.bits()
+    }
+
+    /// What the marks ask of the node's children.
+    #[inline]
+    pub(crate) fn orders(&self) -> Orders {
+        // Acquire: pairs with Release in `mark`.
+        let now = self.0.load(Ordering::Acquire);
+        if now & (ABORTED | CHILDREN_ABORTED) != 0 {
+            Orders::Abort
+        } else if now & REQUESTED != 0 {
+            Orders::WindUp
+        } else {
+            Orders::GoOn
+        }
     }
 
     /// How many children live, as of some moment during the call.
@@ -203,7 +282,7 @@ mod tests {
         assert_eq!(state.live_children(), 0);
         state.children_added(5);
         assert_eq!(state.live_children(), 2);
-        assert!(!state.is_cancelled() && !state.holds(), "the flags are untouched");
+        assert!(state.orders() == Orders::GoOn && !state.holds(), "the flags are untouched");
         assert_eq!(state.start_wait(), Wait::Pending);
         assert!(state.waits_only_for(2));
         assert_eq!(state.children_ended(2), AfterEnd::WakeWaiter);
@@ -217,12 +296,24 @@ mod tests {
     }
 
     #[test]
-    fn only_the_first_cancel_says_so_and_counts_are_untouched() {
+    fn marks_are_set_once_and_leave_the_count_alone() {
         let state = NodeState::new();
         state.children_added(1);
-        assert!(state.cancel());
-        assert!(!state.cancel());
-        assert!(state.is_cancelled());
+        assert_eq!(state.orders(), Orders::GoOn);
+        assert!(state.mark(Mark::Requested));
+        assert!(!state.mark(Mark::Requested));
+        assert_eq!(state.orders(), Orders::WindUp);
+        assert!(state.mark(Mark::Aborted), "a request is not yet an abort");
+        assert!(!state.mark(Mark::Aborted));
+        assert_eq!(state.orders(), Orders::Abort);
         assert_eq!(state.live_children(), 1);
+    }
+
+    #[test]
+    fn an_abort_of_the_children_spares_the_node() {
+        let state = NodeState::new();
+        assert!(state.mark(Mark::ChildrenAborted));
+        assert_eq!(state.orders(), Orders::Abort);
+        assert!(!state.is(Mark::Aborted) && !state.is(Mark::Requested));
     }
 }

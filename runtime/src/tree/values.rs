@@ -17,6 +17,7 @@ struct Value {
 }
 
 /// A node's values, oldest first. Dropping the list without [`Values::pop`] leaks what is left.
+#[derive(Default)]
 pub(crate) struct Values {
     list: Vec<Value>,
     _owns: PhantomData<Box<dyn std::any::Any + Send>>,
@@ -37,10 +38,6 @@ impl Drop for Taken {
 }
 
 impl Values {
-    pub(crate) const fn new() -> Self {
-        Self { list: Vec::new(), _owns: PhantomData }
-    }
-
     /// Takes a value in. The pointer is good for reads and writes until the value is popped.
     pub(crate) fn push<S: Send>(&mut self, value: S) -> NonNull<S> {
         /// # Safety

@@ -1,0 +1,103 @@
+//! One model in a process of its own: loom's deadlock report may abort, a wrong unsafe block may crash, and a model
+//! may not end.
+
+use std::io::{self, Read};
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// How a model ended.
+#[derive(Debug, Clone)]
+pub struct Ended {
+    /// What became of it.
+    pub outcome: Outcome,
+    /// Executions explored, the failing one included.
+    pub executions: u64,
+    /// How long it took.
+    pub time: Duration,
+    /// Everything it printed, for people.
+    pub output: String,
+}
+
+/// What became of a model.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outcome {
+    /// It ran to the end of its state space.
+    Passed,
+    /// It failed; the first line of why.
+    Failed(String),
+    /// It was stopped: nothing is known.
+    TimedOut,
+}
+
+/// The line by which a model's process says how many executions it explored.
+pub const EXECUTIONS: &str = "executions explored: ";
+
+/// Runs model `name` of the program `models` at preemption bound `bound`, with `environment` set.
+///
+/// # Errors
+/// If the process cannot be started or watched.
+pub fn run(
+    models: &Path,
+    name: &str,
+    bound: usize,
+    environment: &[(&str, &str)],
+    limit: Duration,
+) -> io::Result<Ended> {
+    let start = Instant::now();
+    let mut child = Command::new(models)
+        .args(["--run", name, &bound.to_string()])
+        .env_remove("TREESCOPE_FAULT")
+        .env_remove("TREESCOPE_CALLER_BUG")
+        .envs(environment.iter().copied())
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()?;
+    let stdout = reader(child.stdout.take());
+    let stderr = reader(child.stderr.take());
+    let status = loop {
+        if let Some(status) = child.try_wait()? {
+            break Some(status);
+        }
+        if start.elapsed() > limit {
+            child.kill()?;
+            child.wait()?;
+            break None;
+        }
+        thread::sleep(Duration::from_millis(5));
+    };
+    let time = start.elapsed();
+    let output = stdout.join().unwrap_or_default() + &stderr.join().unwrap_or_default();
+    let executions = output
+        .lines()
+        .find_map(|line| line.strip_prefix(EXECUTIONS))
+        .and_then(|count| count.parse().ok())
+        .unwrap_or(0);
+    let outcome = match status {
+        None => Outcome::TimedOut,
+        // A model that explored nothing has shown nothing.
+        Some(status) if status.success() && executions > 0 => Outcome::Passed,
+        Some(status) => Outcome::Failed(reason(&output).unwrap_or_else(|| status.to_string())),
+    };
+    Ok(Ended { outcome, executions, time, output })
+}
+
+/// The panic's message: the line after `panicked at ..:`.
+fn reason(output: &str) -> Option<String> {
+    let mut lines = output.lines();
+    lines.find(|line| line.contains("panicked at"))?;
+    lines.map(str::trim).find(|line| !line.is_empty()).map(str::to_owned)
+}
+
+fn reader(pipe: Option<impl Read + Send + 'static>) -> thread::JoinHandle<String> {
+    thread::spawn(move || {
+        let mut bytes = Vec::new();
+        if let Some(mut pipe) = pipe {
+            // What could be read is reported; the exit status decides.
+            let _ = pipe.read_to_end(&mut bytes);
+        }
+        String::from_utf8_lossy(&bytes).into_owned()
+    })
+}

@@ -1,0 +1,83 @@
+//! The blocked root's flag (`RootSignal` in `tree/root.rs`).
+
+use loom::sync::Arc;
+use loom::sync::atomic::{AtomicUsize, Ordering};
+use loom::thread;
+use treescope::model::Signal;
+
+use super::{ALL, Model};
+use crate::seed::{Fault, Seed};
+
+const FILE: &str = "tree/root.rs";
+
+pub(super) const MODELS: &[Model] = &[
+    Model {
+        name: "root::wake_against_sleep",
+        checks: "a wake while the root goes to sleep, twice in a row",
+        threads: 2,
+        quick: Some(ALL),
+        full: ALL,
+        body: wake_against_sleep,
+        bug: "the sleeping root is not notified",
+        seed: Seed::Operation {
+            file: FILE,
+            anchor: "pub(crate) fn wake_by_ref",
+            operation: "notify_one",
+            fault: Fault::Remove,
+        },
+    },
+    Model {
+        name: "root::two_wakers",
+        checks: "two wakes at once; a waker is dropped after the root is gone",
+        threads: 3,
+        quick: Some(ALL),
+        full: ALL,
+        body: two_wakers,
+        bug: "the sleeping root is not notified",
+        seed: Seed::Operation {
+            file: FILE,
+            anchor: "pub(crate) fn wake_by_ref",
+            operation: "notify_one",
+            fault: Fault::Remove,
+        },
+    },
+];
+
+fn wake_against_sleep() {
+    let signal = Signal::new();
+    let waker = signal.waker();
+    let steps = Arc::new(AtomicUsize::new(0));
+    let other = thread::spawn({
+        let steps = steps.clone();
+        move || {
+            for step in 1..=2 {
+                steps.store(step, Ordering::Relaxed);
+                waker.wake_by_ref();
+            }
+        }
+    });
+    // Two wakes may be one, but what was done before the last one is seen after the last sleep.
+    while steps.load(Ordering::Relaxed) < 2 {
+        signal.sleep();
+    }
+    other.join().unwrap();
+}
+
+fn two_wakers() {
+    let signal = Signal::new();
+    let steps = Arc::new(AtomicUsize::new(0));
+    let others = [(); 2].map(|()| {
+        let (waker, steps) = (signal.waker(), steps.clone());
+        thread::spawn(move || {
+            steps.fetch_add(1, Ordering::Relaxed);
+            waker.wake();
+        })
+    });
+    while steps.load(Ordering::Relaxed) < 2 {
+        signal.sleep();
+    }
+    drop(signal);
+    for thread in others {
+        thread.join().unwrap();
+    }
+}

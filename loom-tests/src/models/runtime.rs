@@ -1,0 +1,460 @@
+//! Whole runtimes through the public API, async-task's state word included.
+
+use std::future::{pending, poll_fn};
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::task::{Poll, Waker};
+use std::time::Duration;
+
+use loom::sync::atomic::{AtomicBool, Ordering};
+use loom::sync::{Arc, Mutex};
+use loom::thread;
+use treescope::model::{Borrowed, Signal, on_another_thread};
+use treescope::{Runtime, time};
+
+use super::Model;
+use crate::seed::{Fault, Seed};
+
+const STATE: &str = "tree/state.rs";
+
+/// A child counts itself out without publishing what it did.
+const SILENT_END: Seed = Seed::Operation {
+    file: STATE,
+    anchor: "pub(crate) fn children_ended",
+    operation: "fetch_sub",
+    fault: Fault::Weaken(0, "Acquire"),
+};
+
+pub(super) const MODELS: &[Model] = &[
+    Model {
+        name: "runtime::join",
+        checks: "a handle is awaited while the child completes; the value comes whole",
+        threads: 2,
+        quick: Some(3),
+        full: 4,
+        body: join,
+        bug: "the sleeping root is not notified",
+        seed: Seed::Operation {
+            file: "tree/root.rs",
+            anchor: "pub(crate) fn wake_by_ref",
+            operation: "notify_one",
+            fault: Fault::Remove,
+        },
+    },
+    Model {
+        name: "runtime::dropped_handle",
+        checks: "the root returns after the child's future and the output that nobody takes are dropped",
+        threads: 2,
+        quick: Some(3),
+        full: 5,
+        body: dropped_handle,
+        bug: "a child counts itself out without publishing what it did to borrowed memory",
+        seed: SILENT_END,
+    },
+    Model {
+        name: "runtime::scope_in_scope",
+        checks: "a child scope's value outlives the scope's own child, on whatever thread that ends",
+        threads: 2,
+        quick: Some(3),
+        full: 4,
+        body: scope_in_scope,
+        bug: "counting out is a read and a write",
+        seed: Seed::Operation {
+            file: STATE,
+            anchor: "pub(crate) fn children_added",
+            operation: "fetch_add",
+            fault: Fault::Remove,
+        },
+    },
+    Model {
+        name: "runtime::abort_against_park",
+        checks: "the root is aborted while its child parks for ever",
+        threads: 2,
+        quick: Some(3),
+        full: 4,
+        body: abort_against_park,
+        bug: "a cancel wakes who is parked, and leaves no mark for who is about to",
+        seed: Seed::Operation {
+            file: STATE,
+            anchor: "pub(crate) fn mark(&self",
+            operation: "fetch_or",
+            fault: Fault::Remove,
+        },
+    },
+    Model {
+        name: "runtime::panic_against_sibling",
+        checks: "a child panics while its sibling parks; the root resumes the panic after both are dropped",
+        threads: 2,
+        quick: Some(3),
+        full: 4,
+        body: panic_against_sibling,
+        bug: "a failure does not mark the scope",
+        seed: Seed::Operation {
+            file: STATE,
+            anchor: "pub(crate) fn mark(&self",
+            operation: "fetch_or",
+            fault: Fault::Remove,
+        },
+    },
+    Model {
+        name: "runtime::foreign_wake_and_shutdown",
+        checks: "a thread wakes a child; the tree, the root and the runtime may end before its wake returns",
+        threads: 3,
+        quick: Some(2),
+        full: 3,
+        body: foreign_wake_and_shutdown,
+        bug: "a foreign waker signs out without publishing what it did",
+        seed: Seed::Operation {
+            file: "sched/mod.rs",
+            anchor: "Release: pairs with Acquire in `wait_until_none`",
+            operation: "fetch_sub",
+            fault: Fault::Weaken(0, "Relaxed"),
+        },
+    },
+    Model {
+        name: "runtime::blocking_call",
+        checks: "a call goes to the blocking pool and back",
+        threads: 3,
+        quick: Some(2),
+        full: 3,
+        body: blocking_call,
+        bug: "the pool's thread is not told to leave",
+        seed: Seed::Operation {
+            file: "sched/blocking.rs",
+            anchor: "pub(crate) fn shut_down",
+            operation: "notify_all",
+            fault: Fault::Remove,
+        },
+    },
+    Model {
+        name: "runtime::two_children_of_two_scopes",
+        checks: "a worker counts children of different scopes out late, and none too late",
+        threads: 2,
+        quick: Some(2),
+        full: 3,
+        body: two_children_of_two_scopes,
+        bug: "counting out is a read and a write",
+        seed: Seed::Operation {
+            file: STATE,
+            anchor: "pub(crate) fn children_ended",
+            operation: "fetch_sub",
+            fault: Fault::Split,
+        },
+    },
+    Model {
+        name: "runtime::timer_against_abort",
+        checks: "a sleeping child is aborted, with a clock that jumps as soon as all are idle",
+        threads: 2,
+        quick: Some(3),
+        full: 4,
+        body: timer_against_abort,
+        bug: "a ring does not reach the driver's bell",
+        seed: Seed::Operation {
+            file: "driver/bell.rs",
+            anchor: "pub(super) fn ring(",
+            operation: "swap",
+            fault: Fault::Remove,
+        },
+    },
+    Model {
+        name: "runtime::clock_jumps_when_all_is_quiet",
+        checks: "a virtual clock does not jump while a task is still to be run",
+        threads: 2,
+        quick: Some(3),
+        full: 4,
+        body: clock_jumps_when_all_is_quiet,
+        bug: "a root that falls asleep does not say so",
+        seed: Seed::Operation {
+            file: "sched/mod.rs",
+            anchor: "pub(crate) fn falls_asleep",
+            operation: "fetch_sub",
+            fault: Fault::Remove,
+        },
+    },
+    Model {
+        name: "runtime::handle_awaited_elsewhere",
+        checks: "a handle is polled by a foreign thread while its child completes",
+        threads: 3,
+        quick: Some(2),
+        full: 3,
+        body: handle_awaited_elsewhere,
+        bug: "the sleeping root is not notified",
+        seed: Seed::Operation {
+            file: "tree/root.rs",
+            anchor: "pub(crate) fn wake_by_ref",
+            operation: "notify_one",
+            fault: Fault::Remove,
+        },
+    },
+    Model {
+        name: "runtime::late_wake",
+        checks: "a waker is used by a thread after its task, and perhaps the runtime, have ended",
+        threads: 3,
+        quick: Some(1),
+        full: 2,
+        body: late_wake,
+        bug: "the sleeping root is not notified",
+        seed: Seed::Operation {
+            file: "tree/root.rs",
+            anchor: "pub(crate) fn wake_by_ref",
+            operation: "notify_one",
+            fault: Fault::Remove,
+        },
+    },
+    Model {
+        name: "runtime::spawn_from_outside",
+        checks: "a foreign thread spawns into a scope whose body waits for it",
+        threads: 3,
+        quick: Some(2),
+        full: 3,
+        body: spawn_from_outside,
+        bug: "counting in is a read and a write",
+        seed: Seed::Operation {
+            file: STATE,
+            anchor: "pub(crate) fn child_added_if_open",
+            operation: "fetch_add",
+            fault: Fault::Remove,
+        },
+    },
+    Model {
+        name: "runtime::two_workers",
+        checks: "two children on two workers",
+        threads: 3,
+        quick: Some(1),
+        full: 2,
+        body: two_workers,
+        bug: "a child counts itself out without publishing what it did to borrowed memory",
+        seed: SILENT_END,
+    },
+];
+
+fn runtime(workers: usize) -> Runtime {
+    Runtime::builder().worker_threads(workers).build().expect("no system resource is needed under loom")
+}
+
+/// Uses what it borrows when it is dropped.
+struct LastUse<'a>(&'a Borrowed);
+
+impl Drop for LastUse<'_> {
+    fn drop(&mut self) {
+        self.0.used();
+    }
+}
+
+fn join() {
+    let runtime = runtime(1);
+    let value = runtime.block_on(async |scope| {
+        let child = scope.spawn(async { Borrowed::new() });
+        child.await
+    });
+    drop(value);
+}
+
+fn dropped_handle() {
+    let runtime = runtime(1);
+    let borrowed = Borrowed::new();
+    runtime.block_on(async |scope| {
+        let output = LastUse(&borrowed);
+        let _ = scope.spawn(async { output });
+    });
+    drop(borrowed);
+}
+
+fn scope_in_scope() {
+    let runtime = runtime(1);
+    runtime.block_on(async |scope| {
+        let _ = scope.scope(async |inner| {
+            let value = &*inner.alloc(Borrowed::new());
+            let _ = inner.spawn(async move {
+                let _last = LastUse(value);
+            });
+        });
+    });
+}
+
+fn abort_against_park() {
+    let runtime = runtime(1);
+    let borrowed = Borrowed::new();
+    let ended = catch_unwind(AssertUnwindSafe(|| {
+        runtime.block_on(async |scope| {
+            let capture = LastUse(&borrowed);
+            let _ = scope.spawn(async move {
+                let _capture = capture;
+                pending::<()>().await;
+            });
+            scope.abort();
+        });
+    }));
+    assert!(ended.is_err(), "an aborted root has no value");
+    drop(borrowed);
+}
+
+fn panic_against_sibling() {
+    let runtime = runtime(1);
+    let borrowed = Borrowed::new();
+    let ended = catch_unwind(AssertUnwindSafe(|| {
+        runtime.block_on(async |scope| {
+            let capture = LastUse(&borrowed);
+            let _ = scope.spawn(async move {
+                let _capture = capture;
+                pending::<()>().await;
+            });
+            // Quietly: a panic with a message is taken for the model's own failure.
+            let _ = scope.spawn(async { resume_unwind(Box::new(7_u32)) });
+        });
+    }));
+    let payload = ended.expect_err("the child's panic is the root's");
+    assert_eq!(payload.downcast_ref(), Some(&7_u32));
+    drop(borrowed);
+}
+
+fn foreign_wake_and_shutdown() {
+    let shared = Arc::new((AtomicBool::new(false), Mutex::new(None::<Waker>)));
+    let foreign = thread::spawn({
+        let shared = shared.clone();
+        move || {
+            shared.0.store(true, Ordering::Release);
+            let waker = shared.1.lock().unwrap().take();
+            if let Some(waker) = waker {
+                waker.wake();
+            }
+        }
+    });
+    let runtime = runtime(1);
+    runtime.block_on(async |scope| {
+        let shared = &shared;
+        let _ = scope.spawn(poll_fn(move |cx| {
+            *shared.1.lock().unwrap() = Some(cx.waker().clone());
+            if shared.0.load(Ordering::Acquire) { Poll::Ready(()) } else { Poll::Pending }
+        }));
+    });
+    drop(runtime);
+    foreign.join().unwrap();
+}
+
+fn blocking_call() {
+    let runtime = runtime(1);
+    let value = runtime.block_on(async |scope| scope.spawn_blocking(Borrowed::new).await);
+    drop(runtime);
+    drop(value);
+}
+
+fn two_workers() {
+    let runtime = runtime(2);
+    let borrowed = Borrowed::new();
+    runtime.block_on(async |scope| {
+        for _ in 0..2 {
+            let capture = LastUse(&borrowed);
+            let _ = scope.spawn(async move { drop(capture) });
+        }
+    });
+    drop(borrowed);
+}
+
+fn two_children_of_two_scopes() {
+    let runtime = runtime(1);
+    let borrowed = Borrowed::new();
+    runtime.block_on(async |scope| {
+        let outer = LastUse(&borrowed);
+        let _ = scope.scope(async |inner| {
+            let value = &*inner.alloc(Borrowed::new());
+            for _ in 0..2 {
+                let last = LastUse(value);
+                let _ = inner.spawn(async move { drop(last) });
+            }
+        });
+        let _ = scope.spawn(async move { drop(outer) });
+    });
+    drop(borrowed);
+}
+
+fn with_virtual_clock() -> Runtime {
+    let builder = Runtime::builder().worker_threads(1).virtual_clock();
+    builder.build().expect("no system resource is needed under loom")
+}
+
+const TICK: Duration = Duration::from_millis(1);
+
+fn timer_against_abort() {
+    let runtime = with_virtual_clock();
+    let borrowed = Borrowed::new();
+    let ended = catch_unwind(AssertUnwindSafe(|| {
+        runtime.block_on(async |scope| {
+            let last = LastUse(&borrowed);
+            let _ = scope.spawn(async move {
+                time::sleep(TICK).await;
+                drop(last);
+            });
+            scope.abort();
+        });
+    }));
+    assert!(ended.is_err(), "an aborted root has no value");
+    drop(borrowed);
+}
+
+fn clock_jumps_when_all_is_quiet() {
+    let runtime = with_virtual_clock();
+    runtime.block_on(async |scope| {
+        let start = time::now();
+        let _ = scope.spawn(async move {
+            time::sleep(TICK).await;
+            assert_eq!(time::now(), start + TICK);
+        });
+        let _ = scope.spawn(async move {
+            assert_eq!(time::now(), start, "the clock jumped although this could run");
+        });
+    });
+}
+
+fn handle_awaited_elsewhere() {
+    let runtime = runtime(1);
+    runtime.block_on(async |scope| {
+        let handle = scope.spawn(async { Borrowed::new() });
+        on_another_thread(move || drop(Signal::new().block_on(handle)));
+    });
+}
+
+fn late_wake() {
+    let waker = Arc::new(Mutex::new(None::<Waker>));
+    let foreign = thread::spawn({
+        let waker = waker.clone();
+        move || {
+            let waker = waker.lock().unwrap().take();
+            if let Some(waker) = waker {
+                waker.wake();
+            }
+        }
+    });
+    let runtime = runtime(1);
+    let given = waker.clone();
+    runtime.block_on(async |scope| {
+        scope
+            .spawn(async move {
+                let mut first = true;
+                poll_fn(|cx| {
+                    *given.lock().unwrap() = Some(cx.waker().clone());
+                    if std::mem::take(&mut first) {
+                        cx.waker().wake_by_ref()
+                    } else {
+                        return Poll::Ready(());
+                    }
+                    Poll::Pending
+                })
+                .await;
+            })
+            .await;
+    });
+    drop(runtime);
+    foreign.join().unwrap();
+}
+
+fn spawn_from_outside() {
+    let runtime = runtime(1);
+    let borrowed = Borrowed::new();
+    runtime.block_on(async |scope| {
+        on_another_thread(|| {
+            let last = LastUse(&borrowed);
+            let _ = scope.spawn(async move { drop(last) });
+        });
+    });
+    drop(borrowed);
+}

@@ -1,0 +1,355 @@
+//! loom's primitives, as [`sync`](super) offers them, each able to fail on request ([`fault`](super::fault)).
+//!
+//! Beyond loom's own checks, an atomic's end counts as an access here: a thread that may still touch a word when its
+//! memory is freed is found even if no later access happens to read garbage.
+
+use std::sync::atomic::Ordering;
+
+use super::fault::{Plan, plan};
+
+pub(crate) use loom::cell::UnsafeCell;
+pub(crate) use loom::hint::spin_loop;
+pub(crate) use loom::sync::{Arc, MutexGuard};
+
+macro_rules! thread_local_const {
+    (static $name:ident: $ty:ty = $init:expr;) => {
+        loom::thread_local! {
+            static $name: $ty = $init;
+        }
+    };
+}
+pub(crate) use thread_local_const;
+
+pub(crate) mod atomic {
+    use super::{Plan, plan};
+    pub(crate) use std::sync::atomic::Ordering;
+
+    #[track_caller]
+    pub(crate) fn fence(order: Ordering) {
+        match plan("fence", [order]) {
+            Plan::Do([Ordering::Relaxed]) | Plan::Remove | Plan::Split(_) => {}
+            Plan::Do([order]) => loom::sync::atomic::fence(order),
+        }
+    }
+
+    /// loom's atomic `$name` over `$value`, with the read-modify-writes listed.
+    macro_rules! atomic {
+        ($name:ident $(<$param:ident>)?, $value:ty, $zero:expr, { $($rmw:ident: $step:expr),* $(,)? }) => {
+            #[derive(Debug)]
+            pub(crate) struct $name $(<$param>)? (loom::sync::atomic::$name $(<$param>)?);
+
+            #[allow(dead_code)]
+            impl $(<$param>)? $name $(<$param>)? {
+                #[track_caller]
+                pub(crate) fn new(value: $value) -> Self {
+                    Self(loom::sync::atomic::$name::new(value))
+                }
+
+                #[track_caller]
+                pub(crate) fn load(&self, order: Ordering) -> $value {
+                    match plan("load", [order]) {
+                        Plan::Do([order]) | Plan::Split([order]) => self.0.load(order),
+                        Plan::Remove => $zero,
+                    }
+                }
+
+                #[track_caller]
+                pub(crate) fn store(&self, value: $value, order: Ordering) {
+                    match plan("store", [order]) {
+                        Plan::Do([order]) | Plan::Split([order]) => self.0.store(value, order),
+                        Plan::Remove => {}
+                    }
+                }
+
+                #[track_caller]
+                pub(crate) fn swap(&self, value: $value, order: Ordering) -> $value {
+                    match plan("swap", [order]) {
+                        Plan::Do([order]) => self.0.swap(value, order),
+                        Plan::Remove => self.0.load(Ordering::Acquire),
+                        Plan::Split(_) => self.split(|_| value),
+                    }
+                }
+
+                #[track_caller]
+                pub(crate) fn compare_exchange(
+                    &self,
+                    current: $value,
+                    new: $value,
+                    success: Ordering,
+                    failure: Ordering,
+                ) -> Result<$value, $value> {
+                    match plan("compare_exchange", [success, failure]) {
+                        Plan::Do([success, failure]) => {
+                            self.0.compare_exchange(current, new, success, failure)
+                        }
+                        // Says that it succeeded, and changes nothing.
+                        Plan::Remove => Ok(current),
+                        Plan::Split(_) => {
+                            let before = self.0.load(Ordering::Acquire);
+                            if before != current {
+                                return Err(before);
+                            }
+                            self.0.store(new, Ordering::Release);
+                            Ok(before)
+                        }
+                    }
+                }
+
+                #[track_caller]
+                pub(crate) fn compare_exchange_weak(
+                    &self,
+                    current: $value,
+                    new: $value,
+                    success: Ordering,
+                    failure: Ordering,
+                ) -> Result<$value, $value> {
+                    self.compare_exchange(current, new, success, failure)
+                }
+
+                #[track_caller]
+                pub(crate) fn fetch_update(
+                    &self,
+                    set: Ordering,
+                    fetch: Ordering,
+                    f: impl FnMut($value) -> Option<$value>,
+                ) -> Result<$value, $value> {
+                    match plan("fetch_update", [set, fetch]) {
+                        Plan::Do([set, fetch]) => self.0.fetch_update(set, fetch, f),
+                        Plan::Remove => Ok(self.0.load(Ordering::Acquire)),
+                        Plan::Split(_) => {
+                            let mut f = f;
+                            let before = self.0.load(Ordering::Acquire);
+                            let after = f(before).ok_or(before)?;
+                            self.0.store(after, Ordering::Release);
+                            Ok(before)
+                        }
+                    }
+                }
+
+                fn split(&self, step: impl FnOnce($value) -> $value) -> $value {
+                    let before = self.0.load(Ordering::Acquire);
+                    self.0.store(step(before), Ordering::Release);
+                    before
+                }
+
+                $(
+                    #[track_caller]
+                    pub(crate) fn $rmw(&self, value: $value, order: Ordering) -> $value {
+                        match plan(stringify!($rmw), [order]) {
+                            Plan::Do([order]) => self.0.$rmw(value, order),
+                            Plan::Remove => self.0.load(Ordering::Acquire),
+                            Plan::Split(_) => {
+                                let step: fn($value, $value) -> $value = $step;
+                                self.split(|before| step(before, value))
+                            }
+                        }
+                    }
+                )*
+            }
+        };
+    }
+
+    macro_rules! atomic_int {
+        ($name:ident, $value:ty) => {
+            atomic!($name, $value, 0, {
+                fetch_add: |a, b| a.wrapping_add(b),
+                fetch_sub: |a, b| a.wrapping_sub(b),
+                fetch_and: |a, b| a & b,
+                fetch_or: |a, b| a | b,
+                fetch_xor: |a, b| a ^ b,
+                fetch_max: |a, b| a.max(b),
+                fetch_min: |a, b| a.min(b),
+            });
+
+            impl Drop for $name {
+                fn drop(&mut self) {
+                    self.0.with_mut(|_| ());
+                }
+            }
+        };
+    }
+
+    atomic_int!(AtomicU32, u32);
+    atomic_int!(AtomicU64, u64);
+    atomic_int!(AtomicUsize, usize);
+    // Their ends are no accesses: loom's `AtomicBool` cannot say so, and there is a pointer per slot of a ring.
+    atomic!(AtomicBool, bool, false, {
+        fetch_and: |a, b| a & b,
+        fetch_or: |a, b| a | b,
+        fetch_xor: |a, b| a ^ b,
+    });
+    atomic!(AtomicPtr<T>, *mut T, std::ptr::null_mut(), {});
+}
+
+/// loom's lock with `parking_lot`'s signature: no poisoning. A model that panics has failed anyway.
+#[derive(Debug, Default)]
+pub(crate) struct Mutex<T>(loom::sync::Mutex<T>);
+
+impl<T> Mutex<T> {
+    pub(crate) fn new(value: T) -> Self {
+        Self(loom::sync::Mutex::new(value))
+    }
+
+    #[track_caller]
+    pub(crate) fn lock(&self) -> MutexGuard<'_, T> {
+        self.0.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+}
+
+/// A lock that is only ever tried.
+///
+/// Not loom's own `try_lock`: a thread that is about to try while another locks is blocked there as if it were about
+/// to wait, which gives deadlocks that do not exist (loom 0.7.3, `rt/mutex.rs`, `post_acquire`).
+#[derive(Debug)]
+pub(crate) struct TryLock<T> {
+    taken: loom::sync::atomic::AtomicBool,
+    /// Locked only by whoever has set `taken`.
+    value: Mutex<T>,
+}
+
+/// See [`TryLock`].
+#[derive(Debug)]
+pub(crate) struct TryLockGuard<'a, T> {
+    lock: &'a TryLock<T>,
+    /// `None` only while it is dropped.
+    value: Option<MutexGuard<'a, T>>,
+}
+
+impl<T> TryLock<T> {
+    pub(crate) fn new(value: T) -> Self {
+        Self { taken: loom::sync::atomic::AtomicBool::new(false), value: Mutex::new(value) }
+    }
+
+    #[track_caller]
+    pub(crate) fn try_lock(&self) -> Option<TryLockGuard<'_, T>> {
+        let taken = self.taken.compare_exchange(false, true, Ordering::Acquire, Ordering::Relaxed);
+        taken.ok().map(|_| TryLockGuard { lock: self, value: Some(self.value.lock()) })
+    }
+}
+
+impl<T> std::ops::Deref for TryLockGuard<'_, T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        match &self.value {
+            Some(value) => value,
+            None => unreachable!("taken by its drop only"),
+        }
+    }
+}
+
+impl<T> std::ops::DerefMut for TryLockGuard<'_, T> {
+    fn deref_mut(&mut self) -> &mut T {
+        match &mut self.value {
+            Some(value) => value,
+            None => unreachable!("taken by its drop only"),
+        }
+    }
+}
+
+impl<T> Drop for TryLockGuard<'_, T> {
+    fn drop(&mut self) {
+        self.value = None;
+        self.lock.taken.store(false, Ordering::Release);
+    }
+}
+
+/// loom's threads, but for `park` and `unpark`.
+///
+/// In loom one token serves a thread's `park` and its waits for locks and condition variables, so that an `unpark`
+/// that comes early ends such a wait, and the next notification goes to a thread that waits no more: wake-ups are
+/// lost that `std` would not lose (loom 0.7.3, `rt/condvar.rs`). Here the token is a flag of its own.
+pub(crate) mod thread {
+    use super::{Arc, Condvar, Mutex, Plan, plan, wait};
+
+    pub(crate) use loom::thread::{Builder, JoinHandle, ThreadId, spawn, yield_now};
+
+    #[derive(Debug, Default)]
+    struct Token {
+        given: Mutex<bool>,
+        changed: Condvar,
+    }
+
+    loom::thread_local! {
+        static TOKEN: Arc<Token> = Arc::default();
+    }
+
+    #[derive(Clone, Debug)]
+    pub(crate) struct Thread {
+        id: ThreadId,
+        token: Arc<Token>,
+    }
+
+    impl Thread {
+        pub(crate) fn id(&self) -> ThreadId {
+            self.id
+        }
+
+        #[track_caller]
+        pub(crate) fn unpark(&self) {
+            if let Plan::Do([]) = plan("unpark", []) {
+                *self.token.given.lock() = true;
+                self.token.changed.notify_one();
+            }
+        }
+    }
+
+    pub(crate) fn current() -> Thread {
+        Thread { id: loom::thread::current().id(), token: TOKEN.with(Clone::clone) }
+    }
+
+    #[track_caller]
+    pub(crate) fn park() {
+        TOKEN.with(|token| {
+            let mut given = token.given.lock();
+            while !*given {
+                given = wait(&token.changed, given);
+            }
+            *given = false;
+        });
+    }
+}
+
+/// loom's condition variable. A removed notification is the classic lost wake-up.
+#[derive(Debug, Default)]
+pub(crate) struct Condvar(loom::sync::Condvar);
+
+impl Condvar {
+    pub(crate) fn new() -> Self {
+        Self(loom::sync::Condvar::new())
+    }
+
+    #[track_caller]
+    pub(crate) fn notify_one(&self) {
+        if let Plan::Do([]) = plan("notify_one", []) {
+            self.0.notify_one();
+        }
+    }
+
+    #[track_caller]
+    pub(crate) fn notify_all(&self) {
+        if let Plan::Do([]) = plan("notify_all", []) {
+            self.0.notify_all();
+        }
+    }
+}
+
+#[track_caller]
+pub(crate) fn wait<'a, T>(condvar: &Condvar, guard: MutexGuard<'a, T>) -> MutexGuard<'a, T> {
+    condvar.0.wait(guard).unwrap_or_else(|poisoned| poisoned.into_inner())
+}
+
+/// Models cannot ask; they keep every thread to be joined.
+pub(crate) fn is_finished(_: &thread::JoinHandle<()>) -> bool {
+    false
+}
+
+/// Models know no time: waits without a limit.
+#[track_caller]
+pub(crate) fn wait_timeout<'a, T>(
+    condvar: &Condvar,
+    guard: MutexGuard<'a, T>,
+    _: std::time::Duration,
+) -> (MutexGuard<'a, T>, bool) {
+    (wait(condvar, guard), false)
+}

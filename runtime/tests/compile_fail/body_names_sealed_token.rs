@@ -1,0 +1,5 @@
+//! The token's module is not public.
+
+fn main() {
+    let _ = treescope::tree::body::sealed::Token;
+}

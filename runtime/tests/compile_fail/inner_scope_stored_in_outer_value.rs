@@ -1,0 +1,10 @@
+//! An inner scope stored in a lock that an outer scope owns.
+
+use std::sync::Mutex;
+
+fn main() {
+    treescope::block_on(async |outer| {
+        let slot = &*outer.alloc(Mutex::new(None));
+        outer.scope(async move |inner| *slot.lock().unwrap() = Some(inner)).await;
+    });
+}

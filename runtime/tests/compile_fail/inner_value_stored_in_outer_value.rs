@@ -1,0 +1,13 @@
+//! A reference to an inner scope's value stored in a lock that an outer scope owns.
+
+use std::sync::Mutex;
+
+fn main() {
+    treescope::block_on(async |root| {
+        root.scope(async |outer| {
+            let slot = &*outer.alloc(Mutex::new(None));
+            outer.scope(async move |inner| *slot.lock().unwrap() = Some(&*inner.alloc(1))).await;
+        })
+        .await;
+    });
+}

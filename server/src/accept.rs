@@ -1,0 +1,93 @@
+//! Accepting, when the system has nothing more to give as well.
+
+use std::io;
+use std::time::Duration;
+
+use futures_lite::future;
+use socket2::{SockRef, TcpKeepalive};
+use treescope::net::{TcpListener, TcpStream};
+use treescope::time::sleep;
+
+use crate::router::Router;
+
+/// How long accepting pauses when the system is out of file descriptors or memory; less if a
+/// connection ends meanwhile.
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// How long a connection is silent before the kernel asks whether the peer is there.
+const KEEPALIVE: Duration = Duration::from_secs(60);
+
+/// Accepts connections, one at a time, and never fails for good.
+#[derive(Debug)]
+pub struct Acceptor<'r> {
+    listener: TcpListener,
+    router: &'r Router,
+    /// A shortage has been logged, and nothing has been accepted since.
+    short: bool,
+}
+
+impl<'r> Acceptor<'r> {
+    /// Accepts from `listener` for `router`.
+    pub fn new(listener: TcpListener, router: &'r Router) -> Self {
+        Acceptor { listener, router, short: false }
+    }
+
+    /// The next connection. Waits while the router has no room, and while the system has none.
+    pub async fn next(&mut self) -> TcpStream {
+        loop {
+            self.router.room().await;
+            match self.listener.accept().await {
+                Ok((socket, peer)) => {
+                    self.short = false;
+                    if let Err(error) = set_options(&socket) {
+                        // The peer has gone already; the reader will find out.
+                        tracing::debug!(%peer, %error, "no socket options");
+                    }
+                    tracing::debug!(%peer, "accepted");
+                    return socket;
+                }
+                Err(error) if concerns_one_connection(&error) => tracing::debug!(%error, "not accepted"),
+                Err(error) => self.pause(&error).await,
+            }
+        }
+    }
+
+    /// What could not be accepted stays in the listener's queue, so the listener stays ready and another
+    /// attempt at once would fail again, and again.
+    async fn pause(&mut self, error: &io::Error) {
+        self.router.stats().accept_pauses.add(1);
+        if !self.short {
+            tracing::warn!(%error, "accepting pauses until there is room again");
+            self.short = true;
+        }
+        let departed = self.router.count().departed;
+        future::or(self.router.until(|count| count.departed != departed), async {
+            sleep(PAUSE).await;
+        })
+        .await;
+    }
+}
+
+/// Frames leave at once. A peer that has vanished without a word is noticed after some minutes, though
+/// nothing is sent to it: else it would keep its place for ever.
+fn set_options(socket: &TcpStream) -> io::Result<()> {
+    socket.set_nodelay(true)?;
+    SockRef::from(socket).set_tcp_keepalive(&TcpKeepalive::new().with_time(KEEPALIVE))
+}
+
+/// Whether the error is about a connection that came and went before it was accepted. Any other is
+/// about the system, and pauses.
+fn concerns_one_connection(error: &io::Error) -> bool {
+    use io::ErrorKind::{ConnectionAborted, ConnectionReset, HostUnreachable, Interrupted};
+    use io::ErrorKind::{NetworkDown, NetworkUnreachable, TimedOut};
+    matches!(
+        error.kind(),
+        ConnectionAborted
+            | ConnectionReset
+            | HostUnreachable
+            | Interrupted
+            | NetworkDown
+            | NetworkUnreachable
+            | TimedOut
+    )
+}

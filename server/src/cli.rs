@@ -1,0 +1,211 @@
+//! The command line.
+
+use std::net::{SocketAddr, ToSocketAddrs};
+use std::num::NonZeroUsize;
+use std::str::FromStr;
+use std::time::Duration;
+
+use bytesize::ByteSize;
+use clap::{Args, Parser, Subcommand};
+use jiff::SignedDuration;
+
+use crate::designs::{Design, RuntimeKind};
+use crate::limits::Limits;
+use crate::serve::Settings;
+
+/// A TCP message router.
+///
+/// A client gets an id when it connects and sends frames to other clients by their ids. Without a
+/// command, serves.
+#[derive(Debug, Parser)]
+#[command(version, args_conflicts_with_subcommands = true)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Option<Command>,
+    #[command(flatten)]
+    serve: ServeArgs,
+}
+
+impl Cli {
+    /// What to do.
+    pub fn command(self) -> Command {
+        self.command.unwrap_or(Command::Serve(self.serve))
+    }
+}
+
+/// What the program can do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Routes messages between clients until ctrl-c
+    Serve(ServeArgs),
+    /// Connects by hand: prints your id, sends lines of the form `ID text`, shows what arrives
+    Client(ClientArgs),
+}
+
+/// The address that server and client have in common when none is given.
+const ADDR: &str = "127.0.0.1:7100";
+
+/// The options of `serve`.
+#[derive(Clone, Debug, Args)]
+pub struct ServeArgs {
+    /// Where to listen; port 0 lets the system choose one
+    #[arg(long, value_name = "HOST:PORT", default_value = ADDR, value_parser = address)]
+    addr: SocketAddr,
+    /// Threads that run tasks [default: as many as the machine has]
+    #[arg(long, value_name = "N")]
+    workers: Option<NonZeroUsize>,
+    /// How connections share the router's state
+    #[arg(long, value_enum, default_value_t)]
+    design: Design,
+    /// What runs the tasks
+    #[arg(long, value_enum, default_value_t)]
+    runtime: RuntimeKind,
+    /// The longest payload of a frame; a longer one ends the connection that sends it
+    #[arg(long, value_name = "SIZE", default_value = "1MiB", value_parser = size)]
+    max_frame: usize,
+    /// What may be queued for a connection before those who send to it wait
+    #[arg(long, value_name = "SIZE", default_value = "256KiB", value_parser = size)]
+    queue_bytes: usize,
+    /// How long a connection may take nothing of what is queued for it
+    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = duration)]
+    stall_timeout: Duration,
+    /// How long to go on delivering when told to stop
+    #[arg(long, value_name = "TIME", default_value = "5s", value_parser = duration)]
+    grace: Duration,
+    /// How many connections there may be at a time; further ones wait
+    #[arg(long, value_name = "N", default_value = "65536", value_parser = connections)]
+    max_connections: usize,
+}
+
+impl ServeArgs {
+    /// The same as settings.
+    pub fn settings(&self) -> Settings {
+        Settings {
+            addr: self.addr,
+            workers: self.workers.map(NonZeroUsize::get),
+            design: self.design,
+            runtime: self.runtime,
+            limits: Limits {
+                max_frame: self.max_frame,
+                queue_bytes: self.queue_bytes,
+                stall_timeout: self.stall_timeout,
+                grace: self.grace,
+                max_connections: self.max_connections,
+            },
+        }
+    }
+}
+
+/// The options of `client`.
+#[derive(Clone, Debug, Args)]
+pub struct ClientArgs {
+    /// The server's address
+    #[arg(long, value_name = "HOST:PORT", default_value = ADDR, value_parser = address)]
+    pub addr: SocketAddr,
+}
+
+/// A host name is looked up, so `localhost:7100` is an address too.
+fn address(text: &str) -> Result<SocketAddr, String> {
+    let mut addrs = text.to_socket_addrs().map_err(|error| error.to_string())?;
+    addrs.next().ok_or_else(|| "the name has no address".to_owned())
+}
+
+/// Sizes above this are taken for slips: two buffers of that size for each connection cannot be meant.
+const LARGEST: u64 = 1 << 30;
+
+fn size(text: &str) -> Result<usize, String> {
+    let size = ByteSize::from_str(text)?.as_u64();
+    match usize::try_from(size) {
+        Ok(size) if (1..=LARGEST).contains(&(size as u64)) => Ok(size),
+        _ => Err("must be from 1 byte to 1GiB".to_owned()),
+    }
+}
+
+fn duration(text: &str) -> Result<Duration, String> {
+    let duration = SignedDuration::from_str(text).map_err(|_| "must be a time such as 30s or 1m 500ms")?;
+    // Beyond a year a deadline is none, and clocks overflow somewhere.
+    let year = Duration::from_secs(365 * 24 * 3600);
+    match Duration::try_from(duration) {
+        Ok(duration) if duration <= year => Ok(duration),
+        _ => Err("must be from 0s to a year".to_owned()),
+    }
+}
+
+fn connections(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(n) if (1..=Limits::MOST_CONNECTIONS).contains(&n) => Ok(n),
+        _ => Err(format!("must be from 1 to {}", Limits::MOST_CONNECTIONS)),
+    }
+}
+
+/// What is wrong with the command line, in one line.
+///
+/// clap says it in a paragraph, followed by tips and the usage.
+pub fn one_line(error: &clap::Error) -> String {
+    let text = error.to_string();
+    let paragraph: Vec<_> = text.lines().map(str::trim).take_while(|line| !line.is_empty()).collect();
+    format!("{} (--help tells more)", paragraph.join(" "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn settings(args: &[&str]) -> Settings {
+        let all = ["server"].iter().chain(args);
+        match Cli::try_parse_from(all).unwrap().command() {
+            Command::Serve(serve) => serve.settings(),
+            Command::Client(_) => panic!("parsed as client"),
+        }
+    }
+
+    #[test]
+    fn serve_is_the_default_command_and_takes_the_same_options() {
+        let (plain, serve) = (settings(&["--workers", "3"]), settings(&["serve", "--workers", "3"]));
+        assert_eq!(format!("{plain:?}"), format!("{serve:?}"));
+        assert_eq!(plain.workers, Some(3));
+        assert_eq!(plain.addr.port(), 7100);
+        assert_eq!(plain.limits, Limits::default());
+    }
+
+    #[test]
+    fn sizes_and_times_have_units() {
+        let limits = settings(&[
+            "--max-frame=2MiB",
+            "--queue-bytes=64k",
+            "--stall-timeout=250ms",
+            "--grace=1m",
+            "--addr=localhost:1",
+        ])
+        .limits;
+        assert_eq!(limits.max_frame, 2 << 20);
+        assert_eq!(limits.queue_bytes, 64_000);
+        assert_eq!(limits.stall_timeout, Duration::from_millis(250));
+        assert_eq!(limits.grace, Duration::from_secs(60));
+    }
+
+    #[test]
+    fn what_is_wrong_is_said_in_one_line() {
+        for arg in [
+            "--addr=nonsense",
+            "--addr=127.0.0.1:99999",
+            "--workers=0",
+            "--max-frame=0",
+            "--max-frame=much",
+            "--queue-bytes=5TiB",
+            "--stall-timeout=-1s",
+            "--stall-timeout=soon",
+            "--grace=9999 years",
+            "--max-connections=0",
+            "--design=unknown",
+            "--runtime=unknown",
+            "--unknown=1",
+        ] {
+            let error = Cli::try_parse_from(["server", arg]).unwrap_err();
+            let line = one_line(&error);
+            assert!(line.starts_with("error: ") && !line.contains('\n'), "{line}");
+            assert!(!line.contains("Usage"), "{line}");
+            assert!(line.contains(arg.split_once('=').unwrap().0), "{line}");
+        }
+    }
+}

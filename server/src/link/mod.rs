@@ -1,0 +1,59 @@
+//! One connection's socket and its place in the router, and what its reader and its writer do with them.
+//!
+//! # How a connection ends
+//!
+//! | what happens | the reader | the writer | what is queued for it |
+//! |---|---|---|---|
+//! | the client closes its sending side, or all of it | ends | writes the rest, then ends | is delivered, for at most `stall_timeout` |
+//! | the client resets | ends | ends | is dropped |
+//! | a frame is too long | ends | ends | is dropped |
+//! | nothing is taken for `stall_timeout` | is stopped | ends | is dropped |
+//! | the server stops | is stopped | writes the rest, then ends | is delivered, for at most `grace` |
+//!
+//! In each case the id is unknown from the moment in the first column on: later frames to it are
+//! dropped and counted, and senders that wait for it go on. (When the server stops, from the moment
+//! when the last reader has ended.) So a client that closes its sending side has departed. The
+//! alternative, to serve it until it closes the other side too, is not available: TCP does not tell the
+//! server about that until it sends something, so every client that leaves would keep its id, its seat
+//! and its file descriptor until somebody writes to it.
+
+mod read;
+mod write;
+
+use treescope::net::TcpStream;
+
+use crate::router::{Router, Seat};
+
+pub use read::ReadEnd;
+
+/// A connection: what its reader and its writer borrow.
+#[derive(Debug)]
+pub struct Link<'r> {
+    router: &'r Router,
+    seat: Seat<'r>,
+    socket: TcpStream,
+}
+
+impl<'r> Link<'r> {
+    /// A connection with a place in the router.
+    pub fn new(router: &'r Router, seat: Seat<'r>, socket: TcpStream) -> Self {
+        Link { router, seat, socket }
+    }
+
+    /// The connection's id.
+    pub fn id(&self) -> u32 {
+        self.seat.id()
+    }
+
+    /// Accepts no more frames; the writer ends when it has written what is queued.
+    pub fn finish(&self) {
+        self.seat.finish();
+    }
+
+    /// Ends the connection at once.
+    pub fn close(&self) {
+        self.seat.close();
+        // Fails if the peer has gone already, and then there is nothing to shut down.
+        let _ = self.socket.shutdown(std::net::Shutdown::Both);
+    }
+}

@@ -1,0 +1,65 @@
+//! The program: see `server --help`.
+
+use std::io::{self, Write};
+use std::net::SocketAddr;
+use std::process::ExitCode;
+
+use clap::Parser;
+use server::cli::{self, Cli, Command};
+use server::router::Router;
+use server::serve::{self, Settings, StartError};
+use server::signals::Signals;
+use server::{client, logging};
+
+/// What was asked for cannot be done as asked: a bad option, a bad address, a taken port.
+const USAGE: u8 = 2;
+
+fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) if error.use_stderr() => return fail(cli::one_line(&error), USAGE),
+        Err(help) => {
+            let _ = help.print();
+            return ExitCode::SUCCESS;
+        }
+    };
+    logging::init();
+    match cli.command() {
+        Command::Serve(args) => serve(&args.settings()),
+        Command::Client(args) => match client::run(args.addr) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => fail(format_args!("error: {error}"), 1),
+        },
+    }
+}
+
+fn serve(settings: &Settings) -> ExitCode {
+    let router = Router::new(settings.limits);
+    let served = serve::run(settings, &router, |addr| {
+        let signals = Signals::new()?;
+        announce(addr);
+        Ok(signals.into_stop())
+    });
+    match served {
+        Ok(()) => {
+            tracing::info!(stats = ?router.stats(), "stopped");
+            ExitCode::SUCCESS
+        }
+        Err(error @ StartError::Listen(..)) => fail(format_args!("error: {error}"), USAGE),
+        Err(error @ StartError::System(_)) => fail(format_args!("error: {error}"), 1),
+    }
+}
+
+/// Two lines, so that a newcomer knows what to do. Nobody has to read them.
+fn announce(addr: SocketAddr) {
+    let program = std::env::args().next().unwrap_or_else(|| "server".to_owned());
+    let mut out = io::stdout().lock();
+    let _ = writeln!(out, "listening on {addr}")
+        .and_then(|()| writeln!(out, "try it: run `{program} client --addr {addr}` in two other terminals"))
+        .and_then(|()| out.flush());
+}
+
+fn fail(message: impl std::fmt::Display, code: u8) -> ExitCode {
+    let _ = writeln!(io::stderr(), "{message}");
+    ExitCode::from(code)
+}

@@ -1,0 +1,70 @@
+//! Ids: a number that looks random, is unique among live connections by construction, and leads to
+//! its slot without a map and without a lock.
+//!
+//! Inside, an id is `[generation | index of the slot]`. A slot has one occupant at a time, so two live
+//! connections differ in the index; each new occupant takes the next generation, so an id that has
+//! departed comes back only after a slot has been through all its generations (with the default limit
+//! of 65,536 connections that is 65,536 occupants of the same slot, and free slots are reused in turn).
+//!
+//! Outside, that number is shuffled by a bijection with a random key, for the protocol promises a
+//! random `u32`, and an id that can be foreseen invites guessing. It is no cipher.
+
+/// The mapping between ids and slots of one router.
+#[derive(Debug)]
+pub(super) struct Ids {
+    index_bits: u32,
+    key: u32,
+    /// `key * inverse == 1`, modulo 2^32.
+    inverse: u32,
+}
+
+impl Ids {
+    /// Ids for slots `0..slots`.
+    pub(super) fn new(slots: usize) -> Self {
+        let index_bits = slots.max(2).next_power_of_two().trailing_zeros();
+        debug_assert!(index_bits < u32::BITS, "an id needs bits besides the index");
+        // Odd numbers are the invertible ones; Newton's step doubles the correct low bits: 3, 6, .. 48.
+        let key = fastrand::u32(..) | 1;
+        let inverse = (0..4).fold(key, |x, _| x.wrapping_mul(2u32.wrapping_sub(key.wrapping_mul(x))));
+        Ids { index_bits, key, inverse }
+    }
+
+    /// The id of the occupant of slot `index` in `generation`, which counts up and may wrap.
+    pub(super) fn id(&self, index: usize, generation: u32) -> u32 {
+        let number = generation << self.index_bits | index as u32;
+        // A product's low bits depend on low bits only, so the halves change places in between.
+        number.wrapping_mul(self.key).rotate_left(16).wrapping_mul(self.key)
+    }
+
+    /// The slot that `id` names, if there ever was such an id.
+    pub(super) fn index(&self, id: u32) -> usize {
+        let number = id.wrapping_mul(self.inverse).rotate_right(16).wrapping_mul(self.inverse);
+        (number & ((1 << self.index_bits) - 1)) as usize
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    #[test]
+    fn an_id_leads_to_its_slot() {
+        for slots in [1, 2, 3, 1000, 65_536, 1 << 20] {
+            let ids = Ids::new(slots);
+            for index in (0..slots).step_by(1 + slots / 1000) {
+                for generation in [0, 1, 77, u32::MAX] {
+                    assert_eq!(ids.index(ids.id(index, generation)), index);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn ids_of_different_slots_and_generations_differ() {
+        let ids = Ids::new(256);
+        let mut seen = HashSet::new();
+        assert!((0..256).all(|index| (0..256).all(|generation| seen.insert(ids.id(index, generation)))));
+    }
+}

@@ -1,0 +1,352 @@
+//! What is queued for one connection, and who waits because of it.
+//!
+//! # Actors
+//!
+//! - *senders*: the readers of any connections, this one's own included. They append frames.
+//! - *the writer* of this connection. It takes everything queued in one buffer and hands it to the
+//!   kernel while senders fill the other one, so any number of frames leaves in one write.
+//! - *the reader* of this connection, only to be told to stop.
+//! - *the connection's body* and *the root*, which end the outbox ([`finish`](Outbox::finish), [`close`](Outbox::close)).
+//!
+//! All state is behind the one short lock of the [slot](super::slot) that owns the outbox; wakers run
+//! after it is released, out of [`Wakes`]. There is no other memory, so there is no ordering to argue
+//! about: what remains is that no wake is lost.
+//!
+//! # States
+//!
+//! ```text
+//!             open               finish                close              vacate
+//!   Vacant ---------> Open ----------------> Finishing -------> Closed ----------> Vacant (next generation)
+//!                      |    no more frames;      |                ^
+//!                      |    what is queued       | close          |
+//!                      |    goes out             +----------------+
+//!                      +------------------------------------------+
+//! ```
+//!
+//! # Bound
+//!
+//! `pending` and `in_flight` together hold at most `limit` bytes, or one frame if that is longer: a
+//! frame is appended only if it fits or if nothing else is queued.
+//!
+//! # No lost wake
+//!
+//! *The writer* sleeps only in [`poll_take`](Outbox::poll_take), having seen, under the lock, nothing
+//! pending and the state `Open`. Whatever changes either (`append`, `finish`, `close`) does it under the
+//! same lock and takes the writer's waker in the same step.
+//!
+//! *Senders* wait in order of arrival in `waiting`. While anyone waits nobody else appends, so the queue
+//! only shrinks until the front is served. Invariant, whenever the lock is free: *if the front's turn has
+//! come ([`turn_has_come`](Outbox::turn_has_come)), its waker has been taken out and fired since, so it
+//! is about to be polled*. The turn can come by the queue shrinking (`poll_take`, `wrote`), or by the
+//! sender before it leaving the line: served (`poll_send`), or dropped half-way (`forget`); each of
+//! these ends with `wake_front`. Since a polled front finds room (it needs less than what made its turn
+//! come), it appends and leaves. When the outbox stops taking frames everybody who waits is woken, and
+//! finds that it has.
+//!
+//! A front is not woken at the first byte of room but when half of the queue is free (if its frame
+//! needs more, when that fits): else a slow receiver that takes little by little would have a sender
+//! woken for every packet.
+
+use std::collections::VecDeque;
+use std::task::{Context, Poll, Waker};
+
+use crate::protocol::{Run, greeting};
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum State {
+    #[default]
+    Vacant,
+    Open,
+    Finishing,
+    Closed,
+}
+
+/// What became of frames that were offered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Offer {
+    /// The first so many are queued; there is no room for the others now.
+    Queued(usize),
+    /// There is no such connection (any more).
+    Gone,
+}
+
+/// A sender that waits for room. Its ticket says which one it is after others have left the line.
+#[derive(Debug)]
+struct Waiting {
+    ticket: u64,
+    /// The length of the frame that has to fit first.
+    need: usize,
+    /// Taken out when its turn has come.
+    waker: Option<Waker>,
+}
+
+/// Wakers to fire when the lock has been released.
+#[derive(Debug, Default)]
+pub(super) struct Wakes {
+    writer: Option<Waker>,
+    reader: Option<Waker>,
+    sender: Option<Waker>,
+    senders: VecDeque<Waiting>,
+}
+
+impl Wakes {
+    pub(super) fn fire(self) {
+        let senders = self.senders.into_iter().filter_map(|waiting| waiting.waker);
+        for waker in [self.writer, self.reader, self.sender].into_iter().flatten().chain(senders) {
+            waker.wake();
+        }
+    }
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Outbox {
+    id: u32,
+    generation: u32,
+    state: State,
+    limit: usize,
+    /// Bytes for the next write.
+    pending: Vec<u8>,
+    /// How many bytes the writer has taken and not reported as written.
+    in_flight: usize,
+    waiting: VecDeque<Waiting>,
+    next_ticket: u64,
+    writer: Option<Waker>,
+    /// The writer sleeps until there is output, and not only until the outbox is closed.
+    writer_idle: bool,
+    reader: Option<Waker>,
+}
+
+impl Outbox {
+    /// Buffers up to this size are kept while there is nothing to write. More would be most of an idle
+    /// connection's memory; less, and an occasional small frame would allocate every time.
+    const KEPT_WHEN_IDLE: usize = 512;
+
+    /// Takes a new occupant: gives it the id that `id` makes of the slot's next generation, and queues
+    /// the greeting.
+    pub(super) fn open(&mut self, limit: usize, id: impl FnOnce(u32) -> u32) -> u32 {
+        debug_assert_eq!(self.state, State::Vacant);
+        self.generation = self.generation.wrapping_add(1);
+        self.id = id(self.generation);
+        self.state = State::Open;
+        self.limit = limit;
+        self.pending.extend_from_slice(&greeting(self.id));
+        self.id
+    }
+
+    /// Accepts no more frames; the writer ends when what is queued has been written.
+    pub(super) fn finish(&mut self, wakes: &mut Wakes) {
+        if self.state == State::Open {
+            self.state = State::Finishing;
+            wakes.senders = std::mem::take(&mut self.waiting);
+            self.wake_idle_writer(wakes);
+        }
+    }
+
+    /// Drops what is queued; the writer and the reader end at once.
+    pub(super) fn close(&mut self, wakes: &mut Wakes) {
+        if matches!(self.state, State::Open | State::Finishing) {
+            self.state = State::Closed;
+            self.pending = Vec::new();
+            self.in_flight = 0;
+            wakes.senders = std::mem::take(&mut self.waiting);
+            wakes.writer = self.writer.take();
+            wakes.reader = self.reader.take();
+        }
+    }
+
+    /// Makes room for the next occupant. The connection's tasks are gone.
+    pub(super) fn vacate(&mut self, wakes: &mut Wakes) {
+        self.close(wakes);
+        self.state = State::Vacant;
+        (self.writer, self.reader, self.writer_idle) = (None, None, false);
+    }
+
+    /// Wakes the reader, for it has been told to stop by other means.
+    pub(super) fn wake_reader(&mut self, wakes: &mut Wakes) {
+        wakes.reader = self.reader.take();
+    }
+
+    pub(super) fn set_reader(&mut self, waker: &Waker) {
+        self.reader = Some(waker.clone());
+    }
+
+    pub(super) fn is_closed(&self) -> bool {
+        self.state == State::Closed
+    }
+
+    /// How many bytes are queued.
+    pub(super) fn queued(&self) -> usize {
+        self.pending.len() + self.in_flight
+    }
+
+    /// Queues as many frames of the run as there is room for, unless others wait already.
+    pub(super) fn offer(&mut self, run: &Run<'_>, wakes: &mut Wakes) -> Offer {
+        if !self.takes_frames_for(run.to()) {
+            return Offer::Gone;
+        }
+        if !self.waiting.is_empty() {
+            return Offer::Queued(0);
+        }
+        Offer::Queued(self.append(run, wakes))
+    }
+
+    /// As [`offer`](Outbox::offer), but waits in line until at least one frame is queued. `ticket` is
+    /// the sender's place, `None` at first.
+    pub(super) fn poll_send(
+        &mut self,
+        run: &Run<'_>,
+        ticket: &mut Option<u64>,
+        cx: &Context<'_>,
+        wakes: &mut Wakes,
+    ) -> Poll<Offer> {
+        if !self.takes_frames_for(run.to()) {
+            return Poll::Ready(Offer::Gone);
+        }
+        let my_turn = match (&*ticket, self.waiting.front()) {
+            (None, None) => true,
+            (Some(mine), Some(front)) => front.ticket == *mine,
+            _ => false,
+        };
+        let queued = if my_turn { self.append(run, wakes) } else { 0 };
+        if queued > 0 {
+            if ticket.take().is_some() {
+                self.waiting.pop_front();
+                self.wake_front(wakes);
+            }
+            return Poll::Ready(Offer::Queued(queued));
+        }
+        self.wait_in_line(run, ticket, cx);
+        Poll::Pending
+    }
+
+    /// A sender stops waiting.
+    pub(super) fn forget(&mut self, ticket: u64, wakes: &mut Wakes) {
+        if let Some(place) = self.waiting.iter().position(|waiting| waiting.ticket == ticket) {
+            self.waiting.remove(place);
+            self.wake_front(wakes);
+        }
+    }
+
+    /// Gives the writer everything that is queued, in exchange for `written`, the buffer that it got
+    /// last time and has written. `false`: there is and will be nothing more.
+    pub(super) fn poll_take(
+        &mut self,
+        written: &mut Vec<u8>,
+        cx: &Context<'_>,
+        wakes: &mut Wakes,
+    ) -> Poll<bool> {
+        written.clear();
+        self.in_flight = 0;
+        self.writer_idle = false;
+        if !self.pending.is_empty() {
+            std::mem::swap(&mut self.pending, written);
+            self.in_flight = written.len();
+            self.wake_front(wakes);
+            return Poll::Ready(true);
+        }
+        self.wake_front(wakes);
+        if self.state != State::Open {
+            return Poll::Ready(false);
+        }
+        for buffer in [&mut self.pending, written] {
+            if buffer.capacity() > Self::KEPT_WHEN_IDLE {
+                *buffer = Vec::new();
+            }
+        }
+        self.sleep_writer(cx);
+        self.writer_idle = true;
+        Poll::Pending
+    }
+
+    /// The kernel took `n` bytes of what the writer holds, and not all of it.
+    pub(super) fn wrote(&mut self, n: usize, wakes: &mut Wakes) {
+        self.in_flight = self.in_flight.saturating_sub(n);
+        self.wake_front(wakes);
+    }
+
+    /// Ready when the outbox is closed; the writer waits for that beside the socket.
+    pub(super) fn poll_closed(&mut self, cx: &Context<'_>) -> Poll<()> {
+        if self.is_closed() {
+            return Poll::Ready(());
+        }
+        self.sleep_writer(cx);
+        Poll::Pending
+    }
+
+    fn takes_frames_for(&self, id: u32) -> bool {
+        self.id == id && self.state == State::Open
+    }
+
+    fn fits(&self, frame: usize) -> bool {
+        let queued = self.queued();
+        queued == 0 || queued + frame <= self.limit
+    }
+
+    fn append(&mut self, run: &Run<'_>, wakes: &mut Wakes) -> usize {
+        let mut queued = 0;
+        for body in run.bodies() {
+            if !self.fits(body.len()) {
+                break;
+            }
+            reserve(&mut self.pending, body.len(), self.limit);
+            self.pending.extend_from_slice(body);
+            queued += 1;
+        }
+        if queued > 0 {
+            self.wake_idle_writer(wakes);
+        }
+        queued
+    }
+
+    fn wait_in_line(&mut self, run: &Run<'_>, ticket: &mut Option<u64>, cx: &Context<'_>) {
+        let mine = ticket.and_then(|mine| self.waiting.iter_mut().find(|waiting| waiting.ticket == mine));
+        match mine {
+            Some(Waiting { waker: Some(waker), .. }) => waker.clone_from(cx.waker()),
+            Some(waiting) => waiting.waker = Some(cx.waker().clone()),
+            None => {
+                let need = run.bodies().next().map_or(0, <[u8]>::len);
+                self.waiting.push_back(Waiting {
+                    ticket: self.next_ticket,
+                    need,
+                    waker: Some(cx.waker().clone()),
+                });
+                *ticket = Some(self.next_ticket);
+                self.next_ticket += 1;
+            }
+        }
+    }
+
+    /// Whether a front that needs so many bytes is to be woken. Implies that its frame fits.
+    fn turn_has_come(&self, need: usize) -> bool {
+        self.queued() <= (self.limit / 2).min(self.limit.saturating_sub(need))
+    }
+
+    fn wake_front(&mut self, wakes: &mut Wakes) {
+        let Some(need) = self.waiting.front().map(|front| front.need) else { return };
+        if self.turn_has_come(need) {
+            wakes.sender = self.waiting[0].waker.take();
+        }
+    }
+
+    fn wake_idle_writer(&mut self, wakes: &mut Wakes) {
+        if std::mem::take(&mut self.writer_idle) {
+            wakes.writer = self.writer.take();
+        }
+    }
+
+    fn sleep_writer(&mut self, cx: &Context<'_>) {
+        match &mut self.writer {
+            Some(waker) => waker.clone_from(cx.waker()),
+            none => *none = Some(cx.waker().clone()),
+        }
+    }
+}
+
+/// Doubling, as a `Vec` does by itself, but not beyond the limit unless a frame is.
+fn reserve(buffer: &mut Vec<u8>, more: usize, limit: usize) {
+    let needed = buffer.len() + more;
+    if needed > buffer.capacity() {
+        let capacity = (2 * buffer.capacity()).max(64).min(limit).max(needed);
+        buffer.reserve_exact(capacity - buffer.len());
+    }
+}

@@ -1,0 +1,211 @@
+//! Who is connected.
+//!
+//! A slot per connection, found from its id alone (see [`Ids`]), so no lock is shared by senders to
+//! different receivers. Slots lie in segments that are made when they are first needed and never move,
+//! so a `&Slot` lives as long as the registry. One lock, the census, is taken when a connection comes
+//! or goes, never for a frame.
+
+use std::collections::VecDeque;
+use std::future::poll_fn;
+use std::sync::OnceLock;
+use std::task::{Context, Poll, Waker};
+
+use parking_lot::Mutex;
+
+use super::ids::Ids;
+use super::slot::Slot;
+use crate::limits::Limits;
+
+const SEGMENT: usize = 256;
+
+/// How many connections there are, as the accept loop and the root want to know it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Count {
+    /// Connections that have a seat.
+    pub live: usize,
+    /// Connections whose reader runs.
+    pub reading: usize,
+    /// Connections that have ended since the start.
+    pub departed: u64,
+}
+
+#[derive(Debug, Default)]
+struct Census {
+    count: Count,
+    /// Slots that were used, in the order in which they were vacated: the one that has been free for
+    /// longest is used first, so that an id that has departed stays unknown for as long as possible.
+    free: VecDeque<usize>,
+    /// Slots `0..made` exist.
+    made: usize,
+    /// Only the root waits here: the accept loop for a seat, the shutdown for an empty house.
+    root: Option<Waker>,
+}
+
+#[derive(Debug)]
+pub(super) struct Registry {
+    segments: Box<[OnceLock<Box<[Slot]>>]>,
+    census: Mutex<Census>,
+    ids: Ids,
+    max_connections: usize,
+    queue_bytes: usize,
+}
+
+impl Registry {
+    pub(super) fn new(limits: &Limits) -> Self {
+        let max_connections = limits.max_connections;
+        Registry {
+            segments: (0..max_connections.div_ceil(SEGMENT)).map(|_| OnceLock::new()).collect(),
+            census: Mutex::default(),
+            ids: Ids::new(max_connections),
+            max_connections,
+            queue_bytes: limits.queue_bytes,
+        }
+    }
+
+    /// The slot that `id` names; whether the occupant has that id is for the slot to say.
+    pub(super) fn slot(&self, id: u32) -> Option<&Slot> {
+        self.at(self.ids.index(id))
+    }
+
+    /// Every slot that was ever used.
+    pub(super) fn slots(&self) -> impl Iterator<Item = &Slot> {
+        let made = self.census.lock().made;
+        (0..made).filter_map(|index| self.at(index))
+    }
+
+    /// A seat, if one is free.
+    pub(super) fn sit(&self) -> Option<Seat<'_>> {
+        let index = {
+            let census = &mut *self.census.lock();
+            let index = match census.free.pop_front() {
+                Some(index) => index,
+                None if census.made < self.max_connections => {
+                    self.make_slot(census.made);
+                    census.made += 1;
+                    census.made - 1
+                }
+                None => return None,
+            };
+            census.count.live += 1;
+            index
+        };
+        let slot = self.at(index)?;
+        let id = slot.open(self.queue_bytes, |generation| self.ids.id(index, generation));
+        Some(Seat { registry: self, slot, index, id })
+    }
+
+    pub(super) fn count(&self) -> Count {
+        self.census.lock().count
+    }
+
+    /// Waits until the count is as wanted. One task may wait at a time.
+    pub(super) async fn until(&self, wanted: impl Fn(Count) -> bool) {
+        poll_fn(|cx| {
+            let census = &mut *self.census.lock();
+            if wanted(census.count) {
+                return Poll::Ready(());
+            }
+            census.root = Some(cx.waker().clone());
+            Poll::Pending
+        })
+        .await;
+    }
+
+    fn at(&self, index: usize) -> Option<&Slot> {
+        self.segments.get(index / SEGMENT)?.get()?.get(index % SEGMENT)
+    }
+
+    fn make_slot(&self, index: usize) {
+        self.segments[index / SEGMENT].get_or_init(|| (0..SEGMENT).map(|_| Slot::default()).collect());
+    }
+
+    fn change(&self, change: impl FnOnce(&mut Census)) {
+        let root = {
+            let census = &mut *self.census.lock();
+            change(census);
+            census.root.take()
+        };
+        if let Some(root) = root {
+            root.wake();
+        }
+    }
+}
+
+/// A connection's place in the router; its id is live until this is dropped.
+#[derive(Debug)]
+pub struct Seat<'r> {
+    registry: &'r Registry,
+    slot: &'r Slot,
+    index: usize,
+    id: u32,
+}
+
+impl Seat<'_> {
+    /// The connection's id.
+    pub fn id(&self) -> u32 {
+        self.id
+    }
+
+    /// Gives the writer everything that is queued, in exchange for `written`, the buffer that it got
+    /// last time and has written. Waits while nothing is; `false` if there will be nothing more.
+    pub async fn take(&self, written: &mut Vec<u8>) -> bool {
+        self.slot.take(written).await
+    }
+
+    /// Tells that the kernel took `n` bytes of what the writer holds, and not all of it.
+    pub fn wrote(&self, n: usize) {
+        self.slot.wrote(n);
+    }
+
+    /// Accepts no more frames; [`take`](Seat::take) gives what is queued, then `false`.
+    pub fn finish(&self) {
+        self.slot.finish();
+    }
+
+    /// Drops what is queued and ends the reader and the writer.
+    pub fn close(&self) {
+        self.slot.close();
+    }
+
+    /// Ready when the seat is [closed](Seat::close). For the writer.
+    pub fn poll_closed(&self, cx: &Context<'_>) -> Poll<()> {
+        self.slot.poll_closed(cx)
+    }
+
+    /// Ready when the reader is to stop. For the reader; `left` is `None` at first.
+    pub fn poll_stop(&self, left: &mut Option<Waker>, cx: &Context<'_>) -> Poll<()> {
+        self.slot.poll_stop(left, cx)
+    }
+
+    /// How many bytes are queued for the connection.
+    pub fn queued(&self) -> usize {
+        self.slot.queued()
+    }
+
+    /// Marks that the connection's reader runs, until what this gives is dropped.
+    pub fn reading(&self) -> Reading<'_> {
+        self.registry.census.lock().count.reading += 1;
+        Reading(self.registry)
+    }
+}
+
+impl Drop for Seat<'_> {
+    fn drop(&mut self) {
+        self.slot.vacate();
+        self.registry.change(|census| {
+            census.free.push_back(self.index);
+            census.count.live -= 1;
+            census.count.departed += 1;
+        });
+    }
+}
+
+/// See [`Seat::reading`].
+#[derive(Debug)]
+pub struct Reading<'r>(&'r Registry);
+
+impl Drop for Reading<'_> {
+    fn drop(&mut self) {
+        self.0.change(|census| census.count.reading -= 1);
+    }
+}
