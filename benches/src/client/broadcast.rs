@@ -36,10 +36,14 @@ pub(super) fn run(
     let mut flight = Flight { first: 0, messages: VecDeque::new() };
     let mut buf = vec![0; 64 * 1024];
     let mut events = Events::with_capacity(1024);
-    while clock.goes_on(started)? {
-        while (flight.messages.len() as u64) < load.in_flight {
+    loop {
+        let goes_on = clock.goes_on(started)?;
+        while goes_on && (flight.messages.len() as u64) < load.in_flight {
             sockets.send(publisher, flight.first + flight.messages.len() as u64)?;
             flight.messages.push_back((Instant::now(), load.connections));
+        }
+        if flight.messages.is_empty() {
+            return Ok(());
         }
         sockets.wait(&mut events)?;
         for event in &events {
@@ -63,7 +67,6 @@ pub(super) fn run(
             flight.first += 1;
         }
     }
-    Ok(())
 }
 
 impl Listener {

@@ -29,7 +29,9 @@ pub(super) fn run(
         connections.push(Connection { next: 0, sent: Instant::now(), buf: [0; MESSAGE], len: 0 });
     }
     let mut events = Events::with_capacity(1024);
-    while clock.goes_on(started)? {
+    let mut on_their_way = load.connections;
+    while on_their_way > 0 {
+        let goes_on = clock.goes_on(started)?;
         sockets.wait(&mut events)?;
         for event in &events {
             let n = event.token().0;
@@ -50,7 +52,11 @@ pub(super) fn run(
                 }
                 clock.arrived(connection.sent, now);
                 *connection = Connection { next: came + 1, sent: now, buf: connection.buf, len: 0 };
-                sockets.send(n, connection.next)?;
+                if goes_on {
+                    sockets.send(n, connection.next)?;
+                } else {
+                    on_their_way -= 1;
+                }
                 // Nothing more can have come: the next message has only just gone.
                 break;
             }

@@ -126,7 +126,7 @@ struct Clock {
     /// When the warm-up is over; then, when measuring began.
     start: Instant,
     length: Duration,
-    running: bool,
+    phase: Phase,
     latencies: Vec<u64>,
     elapsed: Duration,
 }
@@ -137,7 +137,7 @@ impl Clock {
         Self {
             start: Instant::now() + length / 5,
             length,
-            running: false,
+            phase: Phase::WarmUp,
             latencies: Vec::new(),
             elapsed: Duration::ZERO,
         }
@@ -145,24 +145,24 @@ impl Clock {
 
     /// A message that was sent at `sent` has arrived.
     fn arrived(&mut self, sent: Instant, now: Instant) {
-        if self.running {
+        if self.phase == Phase::Measuring {
             self.latencies.push(now.duration_since(sent).as_nanos() as u64);
         }
     }
 
-    /// Looked at after each batch of arrivals; whether to go on.
+    /// Looked at after each batch of arrivals; whether to send more. What is on its way then is still waited for: closed
+    /// with something to read, a connection is reset, and the server would see an error.
     fn goes_on(&mut self, started: &mut dyn FnMut() -> io::Result<()>) -> io::Result<bool> {
         let now = Instant::now();
-        if !self.running {
-            if now >= self.start {
-                started()?;
-                self.running = true;
-                self.start = Instant::now();
-            }
-            return Ok(true);
+        if self.phase == Phase::WarmUp && now >= self.start {
+            started()?;
+            self.phase = Phase::Measuring;
+            self.start = Instant::now();
+        } else if self.phase == Phase::Measuring && now - self.start >= self.length {
+            self.phase = Phase::Over;
+            self.elapsed = now - self.start;
         }
-        self.elapsed = now.duration_since(self.start);
-        Ok(self.elapsed < self.length)
+        Ok(self.phase != Phase::Over)
     }
 
     fn seen(&mut self) -> io::Result<Seen> {
@@ -181,6 +181,14 @@ impl Clock {
             _ => Err(io::Error::other("no message came back while it was measured")),
         }
     }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    WarmUp,
+    Measuring,
+    /// Only what is on its way still comes.
+    Over,
 }
 
 /// What came is not what was sent.

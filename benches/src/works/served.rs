@@ -48,7 +48,6 @@ impl Served {
                 ("server_cpu_ns", cpu.as_nanos() as f64 / ops as f64),
                 ("p50_µs", seen.p50_ns as f64 / 1e3),
                 ("p99_µs", seen.p99_ns as f64 / 1e3),
-                ("ops", ops as f64),
             ],
         }
     }
