@@ -7,11 +7,13 @@ use async_executor::StaticExecutor;
 use crate::runtimes::{Kind, Peer, Workers};
 
 mod bell;
+pub mod broadcast;
 pub mod cancel;
 pub mod chained_spawn;
 pub mod echo;
 pub mod fib;
 pub mod nqueens;
+mod outbox;
 pub mod parked;
 pub mod ping_pong;
 pub(crate) mod served;
@@ -169,6 +171,7 @@ pub const ENTRIES: &[&[Entry]] = &[
     parked::ENTRIES,
     cancel::ENTRIES,
     echo::ENTRIES,
+    broadcast::ENTRIES,
 ];
 
 /// All works, in the order in which they run.
