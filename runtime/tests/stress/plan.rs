@@ -324,7 +324,7 @@ impl<'s, 'e> Leaf<'s, 'e> {
             5 if plan.mode == Mode::Panics && rng.one_in(200) => Some(Token::new(ledger, OnDrop::Booms)),
             _ => None,
         };
-        Self { scope, ledger, plan, seed: rng.next(), end, generations, token, baggage: baggage }
+        Self { scope, ledger, plan, seed: rng.next(), end, generations, token, baggage }
     }
 
     async fn run(mut self, awaited: Option<Child<'s>>) -> Output<'s> {
