@@ -42,6 +42,8 @@ pub enum Kind {
 pub struct Seen {
     /// Messages that came back, or that one listener got.
     pub messages: u64,
+    /// The same with those of the warm-up and the end.
+    pub messages_in_all: u64,
     /// In which time.
     pub elapsed_ns: u64,
     /// From the sending to the (last) arrival.
@@ -127,6 +129,7 @@ struct Clock {
     start: Instant,
     length: Duration,
     phase: Phase,
+    in_all: u64,
     latencies: Vec<u64>,
     elapsed: Duration,
 }
@@ -138,6 +141,7 @@ impl Clock {
             start: Instant::now() + length / 5,
             length,
             phase: Phase::WarmUp,
+            in_all: 0,
             latencies: Vec::new(),
             elapsed: Duration::ZERO,
         }
@@ -145,6 +149,7 @@ impl Clock {
 
     /// A message that was sent at `sent` has arrived.
     fn arrived(&mut self, sent: Instant, now: Instant) {
+        self.in_all += 1;
         if self.phase == Phase::Measuring {
             self.latencies.push(now.duration_since(sent).as_nanos() as u64);
         }
@@ -174,6 +179,7 @@ impl Clock {
         match (at(0.5), at(0.99)) {
             (Some(p50_ns), Some(p99_ns)) => Ok(Seen {
                 messages: self.latencies.len() as u64,
+                messages_in_all: self.in_all,
                 elapsed_ns: self.elapsed.as_nanos() as u64,
                 p50_ns,
                 p99_ns,

@@ -4,10 +4,12 @@
 //! this slot's alone, and a runtime that hangs or dies costs one slot. Within a work the rounds go A B C A B C, so that
 //! whatever else the machine does falls on all runtimes alike, and a ratio compares neighbours in time.
 
+use std::path::Path;
 use std::process::ExitCode;
 
 use clap::Parser;
 
+mod counts;
 mod options;
 mod plot;
 mod progress;
@@ -19,8 +21,10 @@ mod table;
 
 use options::{Command, Options};
 
-/// The bench target's `main`.
-pub fn main() -> ExitCode {
+pub use counts::Allocations;
+
+/// The bench target's `main`; `allocs` is the program that counts allocations.
+pub fn main(allocs: &Path) -> ExitCode {
     // Without `--bench`, which cargo adds, and without any option, this is `cargo test --benches`.
     if std::env::args().len() == 1 {
         eprintln!("nothing to test here; measure with: cargo bench -p benches -- [options]");
@@ -29,12 +33,13 @@ pub fn main() -> ExitCode {
     let options = Options::parse();
     let outcome = match &options.command {
         Some(Command::Slot(slot)) => slot::child(slot),
+        Some(Command::Count(count)) => counts::child(count),
         Some(Command::Client { processors, load }) => slot::client(processors, load),
         None if options.list => {
             options::list(&options);
             Ok(ExitCode::SUCCESS)
         }
-        None => rounds::run(&options),
+        None => rounds::run(&options, allocs),
     };
     outcome.unwrap_or_else(|error| {
         eprintln!("error: {error}");

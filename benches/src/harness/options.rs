@@ -38,6 +38,9 @@ pub(super) struct Options {
     /// Writes a plot per work and one of all, as SVG.
     #[arg(long, value_name = "DIR")]
     pub(super) plots: Option<PathBuf>,
+    /// Counts instructions, allocations and system calls as well: minutes more. Needs valgrind and strace.
+    #[arg(long)]
+    pub(super) counts: bool,
     /// Lists works and runtimes, and runs nothing.
     #[arg(long)]
     pub(super) list: bool,
@@ -53,6 +56,9 @@ pub(super) enum Command {
     /// One slot, in a process of its own.
     #[command(name = "__slot", hide = true)]
     Slot(Slot),
+    /// What is run to be counted.
+    #[command(name = "__count", hide = true)]
+    Count(Count),
     /// The other end of a slot with sockets.
     #[command(name = "__client", hide = true)]
     Client {
@@ -72,6 +78,17 @@ pub(super) struct Slot {
     pub(super) workers: usize,
     /// How long to repeat the run.
     pub(super) millis: u64,
+}
+
+/// What a process that is counted is told.
+#[derive(Clone, Debug, Args)]
+pub(super) struct Count {
+    pub(super) work: String,
+    pub(super) runtime: String,
+    pub(super) workers: usize,
+    pub(super) runs: u32,
+    /// `full` or `counted`.
+    pub(super) size: String,
 }
 
 impl Options {

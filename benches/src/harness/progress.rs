@@ -30,6 +30,14 @@ impl Progress {
         }
     }
 
+    /// Something is counted now, which the slots do not include.
+    pub(super) fn count(&self, work: &str, peer: &str) {
+        if self.terminal {
+            eprint!("\r\x1b[K[{}/{}] counts of {work} on {peer}", self.steps, self.total);
+            let _ = stderr().flush();
+        }
+    }
+
     /// It has run.
     pub(super) fn step(&mut self) {
         self.steps += 1;

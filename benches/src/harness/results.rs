@@ -118,6 +118,11 @@ impl Cell {
         }
     }
 
+    /// What needs no rounds.
+    pub(super) fn counted(&mut self, name: &str, count: f64) {
+        self.seen.insert(name.to_owned(), vec![count]);
+    }
+
     /// After the last round.
     pub(super) fn summarise(&mut self) {
         let times: Vec<_> = self.rounds.iter().copied().flatten().collect();

@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::options::{Options, Slot};
 use super::progress::Progress;
 use super::results::{Cell, Results};
-use super::{plot, slot, table};
+use super::{counts, plot, slot, table};
 use crate::machine::Machine;
 use crate::runtimes::Peer;
 use crate::works::Entry;
@@ -17,7 +17,7 @@ use crate::works::Entry;
 const LIMIT: Duration = Duration::from_secs(60);
 
 /// Measures what `options` ask for, prints it, and writes the files.
-pub(super) fn run(options: &Options) -> Result<ExitCode, String> {
+pub(super) fn run(options: &Options, allocs: &Path) -> Result<ExitCode, String> {
     if cfg!(debug_assertions) {
         return Err("built without optimisation; use cargo bench".to_owned());
     }
@@ -32,7 +32,7 @@ pub(super) fn run(options: &Options) -> Result<ExitCode, String> {
 
     let mut results = Results::new(Machine::look(options.setting()));
     for (entry, peers) in &plan {
-        results.cells.extend(measure(options, entry, peers, &mut progress));
+        results.cells.extend(measure(options, entry, peers, allocs, &mut progress));
     }
     progress.done();
     results.compare();
@@ -59,20 +59,26 @@ pub(super) fn run(options: &Options) -> Result<ExitCode, String> {
 }
 
 /// One work: the rounds, and in each every runtime once.
-fn measure(options: &Options, entry: &Entry, peers: &[&Peer], progress: &mut Progress) -> Vec<Cell> {
+fn measure(
+    options: &Options,
+    entry: &Entry,
+    peers: &[&Peer],
+    allocs: &Path,
+    progress: &mut Progress,
+) -> Vec<Cell> {
+    let slot = |peer: &Peer| Slot {
+        work: entry.name.to_owned(),
+        runtime: peer.name.to_owned(),
+        workers: entry.workers.unwrap_or(options.workers()),
+        millis: options.slot().as_millis() as u64,
+    };
     let mut cells: Vec<_> = peers.iter().map(|peer| Cell::new(entry, peer)).collect();
     for round in 0..options.rounds() {
         for (cell, peer) in cells.iter_mut().zip(peers) {
             progress.show(round, entry.name, peer.name);
-            let slot = Slot {
-                work: entry.name.to_owned(),
-                runtime: peer.name.to_owned(),
-                workers: entry.workers.unwrap_or(options.workers()),
-                millis: options.slot().as_millis() as u64,
-            };
             // What hung or died will do so again: once is enough, and not worth the time limit of every round.
             let report = if cell.failures.is_empty() {
-                slot::run(&slot, LIMIT).inspect_err(|error| {
+                slot::run(&slot(peer), LIMIT).inspect_err(|error| {
                     progress.say(&format!("{} on {}: {error}", entry.name, peer.name));
                 })
             } else {
@@ -82,7 +88,18 @@ fn measure(options: &Options, entry: &Entry, peers: &[&Peer], progress: &mut Pro
             progress.step();
         }
     }
-    for cell in &mut cells {
+    for (cell, peer) in cells.iter_mut().zip(peers) {
+        if options.counts && cell.failures.is_empty() {
+            progress.count(entry.name, peer.name);
+            for (name, count) in counts::all(entry, peer, &slot(peer), allocs) {
+                match count {
+                    Ok(count) => cell.counted(name, count),
+                    Err(error) => {
+                        progress.say(&format!("{name} of {} on {}: {error}", entry.name, peer.name))
+                    }
+                }
+            }
+        }
         cell.summarise();
         progress.say(&cell.line());
     }

@@ -13,7 +13,7 @@ use super::stats::median;
 use crate::client::{self, Load};
 use crate::process;
 use crate::runtimes::Peer;
-use crate::works::{self, Size, served};
+use crate::works::{self, Manner, Size, served};
 
 /// What a slot's process prints.
 #[derive(Debug, Serialize, Deserialize)]
@@ -33,10 +33,10 @@ const WARM_UP: Duration = Duration::from_millis(10);
 
 /// The slot's process.
 pub(super) fn child(slot: &Slot) -> Result<ExitCode, String> {
-    let entry = works::all().find(|entry| entry.name == slot.work).ok_or("no such work")?;
+    let entry = works::find(&slot.work).ok_or("no such work")?;
     let peer = Peer::find(&slot.runtime).ok_or("no such runtime")?;
     let mut workers = slot.workers;
-    if entry.network {
+    if entry.manner == Manner::Network {
         process::allow_many_files().map_err(|error| format!("cannot open many files: {error}"))?;
         workers = workers.min(served::keep_apart().map_err(|error| format!("no processors: {error}"))?);
     }
@@ -44,7 +44,7 @@ pub(super) fn child(slot: &Slot) -> Result<ExitCode, String> {
     let work = (entry.make)(Size::Full);
 
     let mut samples = Vec::new();
-    if entry.fresh {
+    if matches!(entry.manner, Manner::Once | Manner::Network) {
         samples.push(runtime.run(&*work));
     } else {
         let start = Instant::now();

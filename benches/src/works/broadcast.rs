@@ -14,7 +14,7 @@ use treescope::net::{TcpListener as ScopeListener, TcpStream as ScopeStream};
 
 use super::outbox::Outbox;
 use super::served::Served;
-use super::{Entry, Sample, Size, Work};
+use super::{Entry, Manner, Sample, Size, Work};
 use crate::client;
 use crate::runtimes::{Kind, tokio as on_tokio};
 
@@ -34,8 +34,7 @@ const fn entry(name: &'static str, about: &'static str, make: fn(Size) -> Box<dy
         about,
         runs_on: &[Kind::Treescope, Kind::Tokio, Kind::TokioCurrentThread, Kind::Epoll],
         workers: None,
-        fresh: true,
-        network: true,
+        manner: Manner::Network,
         make,
     }
 }

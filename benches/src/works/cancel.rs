@@ -55,7 +55,7 @@ impl Cancel {
     fn sample(&self, start: Instant, waiting: &Waiting) -> Sample {
         let elapsed = start.elapsed();
         assert_eq!(waiting.count(), 0, "tasks are left");
-        Sample { ops: self.tasks, elapsed, metrics: Vec::new() }
+        Sample { ops: self.tasks, ops_in_all: self.tasks, elapsed, metrics: Vec::new() }
     }
 }
 

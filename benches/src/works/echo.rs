@@ -11,7 +11,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use treescope::net::{TcpListener as ScopeListener, TcpStream as ScopeStream};
 
 use super::served::Served;
-use super::{Entry, Sample, Work};
+use super::{Entry, Manner, Sample, Work};
 use crate::client;
 use crate::runtimes::{Kind, tokio as on_tokio};
 
@@ -44,8 +44,7 @@ const fn entry(name: &'static str, about: &'static str, make: fn(super::Size) ->
         about,
         runs_on: &[Kind::Treescope, Kind::Tokio, Kind::TokioCurrentThread, Kind::Epoll],
         workers: None,
-        fresh: true,
-        network: true,
+        manner: Manner::Network,
         make,
     }
 }

@@ -70,6 +70,8 @@ fn not_written() -> ! {
 pub struct Sample {
     /// Operations done; the time is divided by them.
     pub ops: u64,
+    /// The same with what was not timed, such as a warm-up.
+    pub ops_in_all: u64,
     /// For all of them.
     pub elapsed: Duration,
     /// What else was seen: name with unit, value.
@@ -86,7 +88,7 @@ impl Sample {
         let got = body();
         let elapsed = start.elapsed();
         assert_eq!(got, answer, "the work gave a wrong answer");
-        Self { ops, elapsed, metrics: Vec::new() }
+        Self { ops, ops_in_all: ops, elapsed, metrics: Vec::new() }
     }
 }
 
@@ -112,6 +114,19 @@ impl Size {
     }
 }
 
+/// How a work is run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Manner {
+    /// After a warm-up, again and again; every run does the same.
+    Repeated,
+    /// The same, but most of a run is waiting: there is nothing to count in it.
+    Waiting,
+    /// Once in a fresh process, for it would not be the same the second time.
+    Once,
+    /// Once, by a client that has processors of its own.
+    Network,
+}
+
 /// A work's line in the list.
 #[derive(Debug)]
 pub struct Entry {
@@ -125,10 +140,8 @@ pub struct Entry {
     pub runs_on: &'static [Kind],
     /// The number of workers, where it is part of the work.
     pub workers: Option<usize>,
-    /// One run in a fresh process, without a warm-up: for what would not be the same the second time.
-    pub fresh: bool,
-    /// Whether the other end is a client, with processors of its own.
-    pub network: bool,
+    /// How it is run.
+    pub manner: Manner,
     /// Makes the work.
     pub make: fn(Size) -> Box<dyn Work>,
 }
@@ -142,7 +155,7 @@ impl Entry {
         runs_on: &'static [Kind],
         make: fn(Size) -> Box<dyn Work>,
     ) -> Self {
-        Self { name, op, about, runs_on, workers: None, fresh: false, network: false, make }
+        Self { name, op, about, runs_on, workers: None, manner: Manner::Repeated, make }
     }
 
     /// Whether `peer` can do it, and does it in its own right: where the number of workers is the work's, the peers
@@ -173,6 +186,11 @@ pub const ENTRIES: &[&[Entry]] = &[
     echo::ENTRIES,
     broadcast::ENTRIES,
 ];
+
+/// The work of that name.
+pub fn find(name: &str) -> Option<&'static Entry> {
+    all().find(|entry| entry.name == name)
+}
 
 /// All works, in the order in which they run.
 pub fn all() -> impl Iterator<Item = &'static Entry> {

@@ -13,7 +13,7 @@ use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use tokio::sync::oneshot;
 
-use super::{Entry, Sample, Work};
+use super::{Entry, Manner, Sample, Work};
 use crate::process;
 use crate::runtimes::{Kind, async_executor as on_smol, tokio as on_tokio};
 
@@ -38,8 +38,7 @@ const fn entry<const STATE: usize>(name: &'static str, about: &'static str) -> E
             Kind::FuturesUnordered,
         ],
         workers: None,
-        fresh: true,
-        network: false,
+        manner: Manner::Once,
         make: |size| {
             let idle = Duration::from_millis(size.pick(200, 10, 1));
             Box::new(Parked::<STATE> { tasks: size.pick(1_000_000, 10_000, 100), idle })
@@ -86,7 +85,7 @@ impl<const STATE: usize> Parked<STATE> {
                 metrics.push(("resident_bytes_per_task", each));
             }
             metrics.push(("idle_cpu_µs_per_s", self.idle().as_nanos() as f64 / 1e3));
-            sample = Some(Sample { ops: self.tasks, elapsed, metrics });
+            sample = Some(Sample { ops: self.tasks, ops_in_all: self.tasks, elapsed, metrics });
         });
         sample.expect("the tasks were looked at while they waited")
     }

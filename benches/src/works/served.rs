@@ -37,12 +37,14 @@ impl Served {
         let (seen, cpu) = watch.join().expect("nothing there panics").expect("the client ran to its end");
 
         // What a broadcast costs, it costs per listener.
-        let ops = match self.kind {
-            Kind::Echo => seen.messages,
-            Kind::Broadcast => seen.messages * self.connections as u64,
+        let each = match self.kind {
+            Kind::Echo => 1,
+            Kind::Broadcast => self.connections as u64,
         };
+        let ops = seen.messages * each;
         Sample {
             ops,
+            ops_in_all: seen.messages_in_all * each,
             elapsed: Duration::from_nanos(seen.elapsed_ns),
             metrics: vec![
                 ("server_cpu_ns", cpu.as_nanos() as f64 / ops as f64),

@@ -8,7 +8,7 @@ use futures_lite::future::block_on;
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 
-use super::{Entry, Sample, Work};
+use super::{Entry, Manner, Sample, Work};
 use crate::runtimes::{Kind, async_executor as on_smol, tokio as on_tokio};
 
 pub(super) const ENTRIES: &[Entry] = &[
@@ -40,8 +40,7 @@ const fn on_workers(name: &'static str, workers: usize) -> Entry {
         about: "spawn_join on so many workers, however many processors there are",
         runs_on: &[Kind::Treescope, Kind::Tokio, Kind::AsyncExecutor, Kind::Rayon],
         workers: Some(workers),
-        fresh: false,
-        network: false,
+        manner: Manner::Repeated,
         make: |size| Box::new(SpawnJoin { tasks: size.pick(100_000, 10_000, 100) }),
     }
 }

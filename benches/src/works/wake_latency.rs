@@ -7,24 +7,26 @@ use std::time::Duration;
 use async_executor::StaticExecutor;
 
 use super::bell::Bell;
-use super::{Entry, Sample, Work};
+use super::{Entry, Manner, Sample, Size, Work};
 use crate::runtimes::{Kind, async_executor as on_smol, tokio as on_tokio};
 
 const KINDS: &[Kind] =
     &[Kind::Treescope, Kind::Tokio, Kind::TokioCurrentThread, Kind::AsyncExecutor, Kind::Serial];
 
 pub(super) const ENTRIES: &[Entry] = &[
-    Entry::usual(
+    entry(
         "wake_latency",
-        "wake",
         "from a foreign thread's wake, after 200 µs of idleness, until the task runs; serial: a thread unparked",
-        KINDS,
         |size| Box::new(WakeLatency { idle: Duration::from_micros(200), wakes: size.pick(200, 100, 3) }),
     ),
-    Entry::usual("wake_latency/2ms", "wake", "the same after 2 ms of idleness", KINDS, |size| {
+    entry("wake_latency/2ms", "the same after 2 ms of idleness", |size| {
         Box::new(WakeLatency { idle: Duration::from_millis(2), wakes: size.pick(50, 20, 3) })
     }),
 ];
+
+const fn entry(name: &'static str, about: &'static str, make: fn(Size) -> Box<dyn Work>) -> Entry {
+    Entry { name, op: "wake", about, runs_on: KINDS, workers: None, manner: Manner::Waiting, make }
+}
 
 struct WakeLatency {
     idle: Duration,
@@ -44,7 +46,8 @@ impl WakeLatency {
         assert_eq!(latencies.len() as u64, self.wakes);
         latencies.sort();
         let share = |q: f64| latencies[(q * (latencies.len() - 1) as f64) as usize];
-        Sample { ops: 1, elapsed: share(0.5), metrics: vec![("p90_µs", share(0.9).as_nanos() as f64 / 1e3)] }
+        let p90 = share(0.9).as_nanos() as f64 / 1e3;
+        Sample { ops: 1, ops_in_all: 1, elapsed: share(0.5), metrics: vec![("p90_µs", p90)] }
     }
 }
 
