@@ -271,10 +271,15 @@ where
     fn end(self: Pin<&mut Self>, value: Option<K::Value>) -> Outcome<K::Output> {
         let node = self.node();
         let parent = self.parent;
-        let failure = node.take_failure();
-        let output = if failure.is_some() {
+        let output = if let Some(payload) = node.take_failure() {
+            let output = self.kind.failed(payload).map_err(|payload| {
+                if let Some(cause) = node.own_cause() {
+                    parent.inherit_cause(cause);
+                }
+                parent.fail(payload, None);
+            });
             drop_into(value, &parent);
-            None
+            output.ok()
         } else {
             // An aborted scope has no value, even if its body had one by then.
             let (value, late) = if node.is_aborted() { (None, value) } else { (value, None) };
@@ -284,12 +289,6 @@ where
                 None
             })
         };
-        if let Some(payload) = failure {
-            if let Some(cause) = node.own_cause() {
-                parent.inherit_cause(cause);
-            }
-            parent.fail(payload, None);
-        }
         node.disarm();
         if self.parked {
             self.as_ref().pinned_node().unpark_self();
