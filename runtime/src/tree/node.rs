@@ -236,11 +236,7 @@ impl Node {
         if context::is_body_of(&node) {
             return !node.is_closed() && context::put_off_child_added(&node);
         }
-        if node.state.child_added_if_open() {
-            return true;
-        }
-        Self::children_ended(node, 1);
-        false
+        node.state.child_added_if_open()
     }
 
     /// Counts in what was put off.
