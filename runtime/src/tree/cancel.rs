@@ -252,12 +252,17 @@ impl Node {
 
     // ---- causes ----------------------------------------------------------------------------------------------
 
-    /// Records a cause, if there is none yet here or above.
+    /// Records a cause, unless the node is being cancelled for one already, its own or one from above.
+    ///
+    /// The look upwards is for a node that bears a mark only. One that does not is not what a cancel above has reached (it
+    /// may be shielded), and a panic that goes up through all levels would otherwise look all the way up from each.
     fn record(&self, cause: impl FnOnce(&Self) -> Cause) {
-        if self.cause().is_none() {
-            let cause = cause(self);
-            self.held.lock().rare().cause.get_or_insert(cause);
+        let known = if self.is_cancelled() { self.cause() } else { self.own_cause() };
+        if known.is_some() {
+            return;
         }
+        let cause = cause(self);
+        self.held.lock().rare().cause.get_or_insert(cause);
     }
 
     /// A cause that arises here. A child's location is where it was spawned, the body's where the scope was opened.
