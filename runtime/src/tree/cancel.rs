@@ -293,6 +293,11 @@ impl Node {
         self.record(|_| cause);
     }
 
+    /// Whether it was the node's own deadline that aborted it.
+    pub(crate) fn is_late(&self) -> bool {
+        self.held.lock().rare_if_any().is_some_and(|rare| rare.late)
+    }
+
     /// The cause that arose on this very node.
     pub(crate) fn own_cause(&self) -> Option<Cause> {
         self.held.lock().rare_if_any().and_then(|rare| rare.cause.clone())
@@ -323,13 +328,18 @@ impl Node {
 
     // ---- time ------------------------------------------------------------------------------------------------
 
-    /// The effective deadline: the least of the node's own and its ancestors'.
+    /// The effective deadline: the least of the node's own and its ancestors', an ancestor's being put off by the limit of
+    /// every shield below it.
     pub(crate) fn deadline(&self) -> Option<Instant> {
         let mut least: Option<Instant> = None;
+        let mut put_off = Duration::ZERO;
         let mut at = Some(self);
         while let Some(node) = at {
-            let own = node.setup().and_then(|setup| setup.deadline);
-            least = [least, own].into_iter().flatten().min();
+            if let Some(setup) = node.setup() {
+                let own = setup.deadline.and_then(|deadline| deadline.checked_add(put_off));
+                least = [least, own].into_iter().flatten().min();
+                put_off = put_off.saturating_add(setup.shield.unwrap_or_default());
+            }
             at = node.parent();
         }
         least
@@ -364,6 +374,7 @@ impl Node {
         let deadline = self.setup().and_then(|setup| setup.deadline);
         if deadline.is_some_and(|deadline| deadline <= now) {
             self.disarm();
+            self.held.lock().rare().late = true;
             self.record(|node| node.cause_here(CauseKind::Deadline, None, String::new()));
             return self.spread(Mark::Aborted);
         }
