@@ -279,6 +279,11 @@ where
                 parent.fail(payload, None);
             });
             drop_into(value, &parent);
+            // What the kind has come to hold is dropped here too: async-task would abort if that panicked.
+            match guard(|| self.kind.finish(node, None)) {
+                Ok(leftover) => drop_into(leftover, &parent),
+                Err(second) => parent.fail(second, None),
+            }
             output.ok()
         } else {
             // An aborted scope has no value, even if its body had one by then.
