@@ -120,7 +120,9 @@ where
     type Output = Outcome<K::Output>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        context::begin_poll(self.parent, None);
+        // SAFETY: used while this task is polled, and no longer: `note_ended` replaces it.
+        let own = unsafe { self.node().to_ref() };
+        context::begin_poll(self.parent, own, None);
         loop {
             self.node().take_orders();
             self.node().keep_time(cx.waker());
