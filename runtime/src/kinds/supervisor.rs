@@ -15,7 +15,7 @@ use crate::task::child;
 use crate::task::join::JoinHandle;
 use crate::tree::body::ScopeBody;
 use crate::tree::cause::{Cause, panic_message};
-use crate::tree::failure::{Payload, guard};
+use crate::tree::failure::{Cancelled, Payload, guard};
 use crate::tree::node::Node;
 use crate::tree::scope::{Scope, closed};
 use crate::tree::setup::Label;
@@ -294,6 +294,8 @@ impl<T> Future for SupervisedHandle<'_, T> {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         Poll::Ready(match ready!(self.handle.poll_end(cx)) {
             Some(Ok(value)) => Ok(value),
+            // It waited for what was cancelled, which is no panic of its own.
+            Some(Err(payload)) if payload.is::<Cancelled>() => Err(JoinError(Repr::Cancelled(None))),
             Some(Err(payload)) => Err(JoinError(Repr::Panic(payload))),
             None => Err(JoinError(Repr::Cancelled(self.node.cause()))),
         })
