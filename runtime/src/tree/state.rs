@@ -306,7 +306,7 @@ mod tests {
         assert_eq!(state.children_ended(1), AfterEnd::WakeWaiter);
         // The last child has the waiter slot until it says so, whoever else comes.
         assert!(!state.child_added_if_open());
-        assert_eq!(state.live_children(), 0);
+        assert_eq!(state.live_children(0), 0);
         assert_eq!(state.seen(), Seen::Waiting);
         state.waiter_taken();
         assert_eq!(state.seen(), Seen::Drained);
