@@ -50,18 +50,19 @@
 //!   │ SchedRef::schedule_woken    ▼
 //!   │   sched/mod.rs           polled    cell::run ─▶ Child::poll, ScopeTask::poll  task/
 //!   │                             │
-//!   │                             ├── Pending: Node::park ──▶ parked                tree/node.rs, tree/parked.rs
+//!   │                             ├── Pending: Node::park ──▶ parked                tree/cancel.rs, tree/parked.rs
 //!   │                             │                             │
 //!   └── cell::schedule ◀── Waker::wake ◀────────────────────────┤                   task/cell.rs
 //!                                 │        by a socket, a timer, a sibling: driver/, time/, net/
-//!                                 │        by Node::cancel, which reaches whoever is parked
+//!                                 │        by Node::request, Node::abort, which reach whoever is parked: tree/cancel.rs
 //!                                 │
-//!                                 │ ready, panicked, or cancelled
+//!                                 │ ready, panicked, or aborted
 //!                                 ▼
 //!                           future dropped   Child::end, ScopeTask::drop_body       task/child.rs, task/scope_task.rs
 //!                                 │
 //!                                 │   (a child scope: ScopeTask::drain waits for its own children in
-//!                                 │    Node::poll_drained, then Node::drop_values)  tree/node.rs, tree/state.rs
+//!                                 │    Node::poll_drained, runs what was deferred,  tree/node.rs, tree/state.rs
+//!                                 │    then Node::drop_values)                      tree/deferred.rs, tree/values.rs
 //!                                 ▼
 //!                           output stored, or dropped if no JoinHandle is left      task/outcome.rs, task/join.rs
 //!                                 │

@@ -6,11 +6,15 @@
 //!                                    └──── parent ─ ScopeTask (task/scope_task.rs) ─ owns ─▶ Node ◀─ …
 //! ```
 //!
-//! - [`node`]: one node: children counted, failure kept, values owned, cancel passed down
+//! - [`node`]: one node: children counted, values owned, the end
+//! - [`cancel`]: how a cancel goes down and a failure up
 //! - [`state`]: the node's state word and the wait protocol
 //! - [`parked`]: the list by which a cancel reaches parked children
 //! - [`values`]: what `alloc` gave to the node
-//! - [`scope`]: the public face of a node
+//! - [`deferred`]: async cleanup at the end of a scope
+//! - [`drain`], [`survivors`]: waiting for children from inside the body, and naming those that do not end
+//! - [`scope`], [`builder`], [`setup`], [`key`]: the public face of a node, and what is laid down when it is opened
+//! - [`cause`]: why a scope is being cancelled
 //! - [`body`]: how "an async closure whose future is `Send`" is said on stable
 //! - [`root`]: the blocking root
 //! - [`failure`]: panics on their way up
