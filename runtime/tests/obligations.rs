@@ -336,8 +336,10 @@ fn obligation_08_nested_roots_and_stray_park_tokens_neither_end_nor_lose_a_roots
     });
 }
 
+type AtExit = OnDrop<Box<dyn FnOnce() + Send>>;
+
 thread_local! {
-    static AT_EXIT: RefCell<Option<OnDrop<Box<dyn FnOnce() + Send>>>> = const { RefCell::new(None) };
+    static AT_EXIT: RefCell<Option<AtExit>> = const { RefCell::new(None) };
 }
 
 /// `process::exit` in a child is in `aborts.rs`; the last handle dropped on a worker in `harmless_wakers.rs`, too.

@@ -1,244 +1,333 @@
-//! What must be true of every tree.
+//! What is true of every tree, and the books that show it.
 //!
-//! 1. Everything has one parent, which knows it: a [`Record`] per scope counts what lives below it.
-//! 2. A scope's oldest value, its [`Canary`], is dropped after everything below the scope, and nothing that borrowed it
-//!    is dropped later.
-//! 3. Who has awaited a scope finds it over. A panic arrives at the root, which finds everything over.
-//! 4. A handle's fate changes nothing of this.
+//! Every destructor that matters is a [`Token`]'s, every scope owns a [`Ledger`] by `alloc`, and all of them write into
+//! one [`World`], which lies in the frame below the root:
+//!
+//! ```text
+//!   Ledger (a value of its scope) ◀── borrowed ── Token in a child's captures, output, nested future
+//!      └── parent ──▶ Ledger of the scope above ◀── borrowed ── Token alloc'd in the scope
+//! ```
+//!
+//! A ledger is counted as live in its parent's, so "no direct dependant is live" at each level means "no descendant" at
+//! all of them. What is found wrong is written down and not asserted on the spot: a panic would become one of the
+//! tree's own.
 
-use std::io::{Write, stderr};
-use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
-use std::sync::mpsc::{RecvTimeoutError, channel};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::task::Waker;
-use std::thread;
-use std::time::Duration;
+use std::panic::resume_unwind;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering};
+use std::task::{Poll, Waker};
 
-/// Ends the process, naming the seed. Not a panic: this is called where one would be caught.
-pub(crate) fn violated(seed: u64, what: &str) -> ! {
-    let _ = writeln!(stderr(), "{what} (TREESCOPE_SEED={seed})");
-    std::process::abort()
+use treescope::Scope;
+
+/// The payload of every panic that is part of a plan.
+#[derive(Debug)]
+pub(crate) struct Boom(pub(crate) u64);
+
+const UNUSED: u8 = 0;
+const LIVE: u8 = 1;
+const DROPPED: u8 = 2;
+
+/// One destructor that has to run once.
+struct Slot {
+    state: AtomicU8,
+    /// If this is a ledger's: how many tokens and ledgers depend on it.
+    dependants: AtomicU32,
 }
 
-/// Runs `tree` under a watchdog that names the seed.
-pub(crate) fn watched<R>(seed: u64, tree: impl FnOnce() -> R) -> R {
-    let (alive, watch) = channel::<()>();
-    thread::scope(|threads| {
-        threads.spawn(move || {
-            if watch.recv_timeout(Duration::from_secs(120)) == Err(RecvTimeoutError::Timeout) {
-                violated(seed, "a root hung for 120 s");
-            }
-        });
-        let result = tree();
-        drop(alive);
-        result
-    })
+/// The books of one tree.
+pub(crate) struct World {
+    slots: Vec<Slot>,
+    used: AtomicUsize,
+    dropped: AtomicU64,
+    /// Nodes: calls of `spawn`, `scope` and `spawn_blocking`.
+    pub(crate) nodes: AtomicU64,
+    /// Panics that were let loose.
+    pub(crate) booms: AtomicU64,
+    violations: Mutex<Vec<String>>,
 }
 
-static WAKERS: Mutex<Vec<Waker>> = Mutex::new(Vec::new());
+// SeqCst throughout: the books must not be the thing in doubt.
+const ORDER: Ordering = Ordering::SeqCst;
 
-pub(crate) fn leave_waker(waker: Waker) {
-    WAKERS.lock().unwrap_or_else(PoisonError::into_inner).push(waker);
-}
-
-pub(crate) fn take_wakers() -> Vec<Waker> {
-    std::mem::take(&mut *WAKERS.lock().unwrap_or_else(PoisonError::into_inner))
-}
-
-/// What has been done at all, for a test that does nothing proves nothing.
-static DONE: Mutex<Vec<&str>> = Mutex::new(Vec::new());
-
-pub(crate) fn first_time(what: &'static str) {
-    DONE.lock().unwrap_or_else(PoisonError::into_inner).push(what);
-}
-
-/// Notes that a sort of thing has been done. One lock per place and process, so as not to keep threads in step.
-macro_rules! did {
-    ($what:expr) => {{
-        static BEFORE: std::sync::atomic::AtomicBool = std::sync::atomic::AtomicBool::new(false);
-        if !BEFORE.load(std::sync::atomic::Ordering::Relaxed)
-            && !BEFORE.swap(true, std::sync::atomic::Ordering::Relaxed)
-        {
-            $crate::oracle::first_time($what);
-        }
-    }};
-}
-pub(crate) use did;
-
-pub(crate) fn assert_all_sorts_happened(nodes: u64) {
-    let mut done = std::mem::take(&mut *DONE.lock().unwrap_or_else(PoisonError::into_inner));
-    done.sort_unstable();
-    done.dedup();
-    assert!(nodes < 50_000 || done.len() == super::tree::SORTS, "{} sorts: {done:?}", done.len());
-}
-
-/// One tree.
-pub(crate) struct Root {
-    pub(crate) seed: u64,
-    pub(crate) may_throw: bool,
-    /// Somebody has panicked.
-    pub(crate) threw: AtomicBool,
-    /// Scopes opened and children spawned.
-    pub(crate) nodes: AtomicI64,
-    record: Arc<Record>,
-}
-
-impl Root {
-    pub(crate) fn new(seed: u64) -> Self {
-        let record =
-            Arc::new(Record { seed, above: None, below: AtomicU64::new(0), over: AtomicBool::new(false) });
+impl World {
+    pub(crate) fn new(slots: usize) -> Self {
+        let slot = || Slot { state: AtomicU8::new(UNUSED), dependants: AtomicU32::new(0) };
         Self {
-            seed,
-            may_throw: seed % 3 == 0,
-            threw: AtomicBool::new(false),
-            nodes: AtomicI64::new(1),
-            record,
+            slots: std::iter::repeat_with(slot).take(slots).collect(),
+            used: AtomicUsize::new(0),
+            dropped: AtomicU64::new(0),
+            nodes: AtomicU64::new(0),
+            booms: AtomicU64::new(0),
+            violations: Mutex::new(Vec::new()),
         }
     }
 
-    /// The record that the root scope's own is below.
-    pub(crate) fn record(&self) -> Arc<Record> {
-        self.record.clone()
+    fn open(&self) -> usize {
+        let slot = self.used.fetch_add(1, ORDER);
+        assert!(slot < self.slots.len(), "the plan was larger than expected: enlarge the world");
+        self.slots[slot].state.store(LIVE, ORDER);
+        slot
     }
 
-    pub(crate) fn assert_over(&self) {
-        let below = self.record.below.load(Ordering::SeqCst);
-        if below != 0 {
-            violated(self.seed, &format!("{below} things were alive when the root returned"));
+    fn close(&self, slot: usize, what: &str) {
+        if self.slots[slot].state.swap(DROPPED, ORDER) != LIVE {
+            self.violation(format!("{what} {slot} was dropped twice"));
         }
+        self.dropped.fetch_add(1, ORDER);
+    }
+
+    fn is_dropped(&self, slot: usize) -> bool {
+        self.slots[slot].state.load(ORDER) == DROPPED
+    }
+
+    pub(crate) fn violation(&self, text: String) {
+        let mut violations = self.violations.lock().expect("nothing panics under it");
+        // The first few tell; a broken runtime could fill the memory.
+        if violations.len() < 20 {
+            violations.push(text);
+        }
+    }
+
+    /// To be called by whoever was told that a node has completed.
+    pub(crate) fn expect_dropped(&self, slots: &[usize]) {
+        for &slot in slots {
+            if !self.is_dropped(slot) {
+                self.violation(format!("slot {slot} was alive after its node had completed"));
+            }
+        }
+    }
+
+    /// Lets a planned panic loose, without a message on stderr.
+    pub(crate) fn boom(&self) -> ! {
+        let number = self.booms.fetch_add(1, ORDER);
+        resume_unwind(Box::new(Boom(number)))
+    }
+
+    /// What is wrong after the root has returned.
+    pub(crate) fn audit(&self) -> Vec<String> {
+        let mut violations = std::mem::take(&mut *self.violations.lock().expect("nothing panics under it"));
+        let (opened, dropped) = (self.used.load(ORDER) as u64, self.dropped.load(ORDER));
+        if opened != dropped {
+            violations.push(format!("{opened} destructors were due before the root returned, {dropped} ran"));
+        }
+        violations
     }
 }
 
-/// What is known of one scope. Outlives it.
-pub(crate) struct Record {
-    seed: u64,
-    above: Option<Arc<Record>>,
-    /// Bodies, children, scopes and values that have not been dropped; not the canary itself.
-    below: AtomicU64,
-    over: AtomicBool,
+const MAGIC: u64 = 0x7472_6565_7363_6f70;
+
+/// What a scope's descendants borrow from the scope.
+pub(crate) struct Ledger<'a> {
+    pub(crate) world: &'a World,
+    parent: Option<&'a Ledger<'a>>,
+    pub(crate) slot: usize,
+    magic: AtomicU64,
+    open: AtomicBool,
+    waiting: Mutex<Vec<Waker>>,
 }
 
-impl Record {
-    /// A scope below this one.
-    pub(crate) fn open(self: &Arc<Self>) -> Arc<Self> {
-        self.below.fetch_add(1, Ordering::SeqCst);
-        let above = Some(self.clone());
-        Arc::new(Self { seed: self.seed, above, below: AtomicU64::new(0), over: AtomicBool::new(false) })
-    }
-
-    /// The scope was never entered, or its canary has been dropped.
-    fn close(&self) {
-        if self.over.swap(true, Ordering::SeqCst) {
-            violated(self.seed, "a scope ended twice");
+impl<'a> Ledger<'a> {
+    pub(crate) fn new(world: &'a World, parent: Option<&'a Ledger<'a>>) -> Self {
+        if let Some(parent) = parent {
+            parent.depend();
         }
-        if let Some(above) = &self.above {
-            above.gone();
+        let slot = world.open();
+        Self {
+            world,
+            parent,
+            slot,
+            magic: AtomicU64::new(MAGIC),
+            open: AtomicBool::new(false),
+            waiting: Mutex::new(Vec::new()),
         }
     }
 
-    fn gone(&self) {
-        if self.over.load(Ordering::SeqCst) {
-            violated(self.seed, "something was dropped after its scope");
-        }
-        if self.below.fetch_sub(1, Ordering::SeqCst) == 0 {
-            violated(self.seed, "something was dropped twice");
+    fn depend(&self) {
+        self.expect_alive();
+        self.world.slots[self.slot].dependants.fetch_add(1, ORDER);
+    }
+
+    fn release(&self) {
+        self.expect_alive();
+        self.world.slots[self.slot].dependants.fetch_sub(1, ORDER);
+    }
+
+    /// Reads through the borrow: a dangling one is seen here, or by AddressSanitizer.
+    fn expect_alive(&self) {
+        if self.magic.load(ORDER) != MAGIC {
+            self.world.violation(format!("ledger {} was used after its drop", self.slot));
         }
     }
 
-    /// Awaited, so it must be over.
-    pub(crate) fn assert_over(&self) {
-        if !self.over.load(Ordering::SeqCst) {
-            violated(self.seed, "a scope's handle gave a value before the scope was over");
-        }
+    /// Lets everyone through who waits in [`opened`](Self::opened).
+    pub(crate) fn open(&self) {
+        self.open.store(true, ORDER);
+        let waiting = std::mem::take(&mut *self.waiting.lock().expect("nothing panics under it"));
+        waiting.into_iter().for_each(Waker::wake);
+    }
+
+    pub(crate) async fn opened(&self) {
+        std::future::poll_fn(|cx| {
+            if self.open.load(ORDER) {
+                return Poll::Ready(());
+            }
+            self.waiting.lock().expect("nothing panics under it").push(cx.waker().clone());
+            // `open` may have come before the push.
+            if self.open.load(ORDER) { Poll::Ready(()) } else { Poll::Pending }
+        })
+        .await;
     }
 }
 
-/// A scope that has been opened, until its body runs. Then its canary takes over.
-pub(crate) struct Opened(Option<Arc<Record>>);
-
-impl Opened {
-    pub(crate) fn new(record: Arc<Record>) -> Self {
-        Self(Some(record))
-    }
-
-    pub(crate) fn enter(mut self) -> Arc<Record> {
-        match self.0.take() {
-            Some(record) => record,
-            None => unreachable!("entered once"),
-        }
-    }
-}
-
-impl Drop for Opened {
+impl Drop for Ledger<'_> {
     fn drop(&mut self) {
-        if let Some(record) = self.0.take() {
-            record.close();
+        self.expect_alive();
+        let dependants = self.world.slots[self.slot].dependants.load(ORDER);
+        if dependants != 0 {
+            self.world.violation(format!("ledger {} went with {dependants} dependants alive", self.slot));
+        }
+        self.magic.store(0, ORDER);
+        self.world.close(self.slot, "ledger");
+        if let Some(parent) = self.parent {
+            parent.release();
         }
     }
 }
 
-const ALIVE: u64 = 0x5CA1_AB1E_0DD5_EED5;
-
-/// A scope's first value, which everything below the scope borrows.
-pub(crate) struct Canary {
-    alive: AtomicU64,
-    record: Arc<Record>,
+/// What a token's destructor does besides keeping the books.
+pub(crate) enum OnDrop<'a> {
+    Nothing,
+    /// Panics, if that is possible without a second panic.
+    Booms,
+    /// Spawns a child, whose token borrows the same ledger.
+    Spawns(&'a (dyn SpawnSmall<'a> + Sync)),
+    /// Belongs to the values of the scope with this ledger: no dependant of it may be alive, and the ledger, which is
+    /// older, must be.
+    Value(usize),
 }
 
-impl Canary {
-    pub(crate) fn new(record: Arc<Record>) -> Self {
-        Self { alive: AtomicU64::new(ALIVE), record }
-    }
+/// A scope, without its second lifetime.
+pub(crate) trait SpawnSmall<'a> {
+    /// Spawns a child that holds `token` across a yield.
+    fn spawn_small(&'a self, token: Token<'a>);
+}
 
-    pub(crate) fn look(&self) {
-        if self.alive.load(Ordering::SeqCst) != ALIVE {
-            // Its record may be gone as well: what is left is to say so.
-            violated(0, "a value was used after it had been dropped");
-        }
-    }
-
-    /// Something that lives below this scope.
-    pub(crate) fn guard(&self) -> Guard<'_> {
-        self.record.below.fetch_add(1, Ordering::SeqCst);
-        Guard { canary: self, scope_alive: true }
-    }
-
-    pub(crate) fn record(&self) -> &Arc<Record> {
-        &self.record
+impl<'a> SpawnSmall<'a> for Scope<'a, '_> {
+    fn spawn_small(&'a self, mut token: Token<'a>) {
+        drop(self.spawn(async move {
+            treescope::yield_now().await;
+            token.end();
+        }));
     }
 }
 
-impl Drop for Canary {
+/// A destructor that has to run once, while the ledger that it borrows is alive.
+pub(crate) struct Token<'a> {
+    ledger: &'a Ledger<'a>,
+    pub(crate) slot: usize,
+    pub(crate) on_drop: OnDrop<'a>,
+    /// Whether [`end`](Self::end) has to be called before the drop.
+    must_end: bool,
+}
+
+impl<'a> Token<'a> {
+    pub(crate) fn new(ledger: &'a Ledger<'a>, on_drop: OnDrop<'a>) -> Self {
+        ledger.depend();
+        Self { ledger, slot: ledger.world.open(), on_drop, must_end: false }
+    }
+
+    /// The token that a node's future captures. `must_end`: nothing may cancel the node.
+    pub(crate) fn of_node(ledger: &'a Ledger<'a>, must_end: bool) -> Self {
+        ledger.world.nodes.fetch_add(1, ORDER);
+        let mut token = Self::plain(ledger);
+        token.must_end = must_end;
+        token
+    }
+
+    pub(crate) fn plain(ledger: &'a Ledger<'a>) -> Self {
+        Self::new(ledger, OnDrop::Nothing)
+    }
+
+    pub(crate) fn world(&self) -> &'a World {
+        self.ledger.world
+    }
+
+    /// The node has come to the end of its code.
+    pub(crate) fn end(&mut self) {
+        self.must_end = false;
+    }
+}
+
+impl Drop for Token<'_> {
     fn drop(&mut self) {
-        let below = self.record.below.load(Ordering::SeqCst);
-        if below != 0 {
-            violated(self.record.seed, &format!("{below} things outlived the oldest value of their scope"));
+        let world = self.ledger.world;
+        self.ledger.expect_alive();
+        if self.must_end {
+            world.violation(format!(
+                "node {} was dropped before its end, and nothing cancelled it",
+                self.slot
+            ));
         }
-        if self.alive.swap(0, Ordering::SeqCst) != ALIVE {
-            violated(self.record.seed, "a value was dropped twice");
+        let on_drop = std::mem::replace(&mut self.on_drop, OnDrop::Nothing);
+        if let OnDrop::Value(ledger) = on_drop {
+            let dependants = world.slots[ledger].dependants.load(ORDER);
+            if dependants != 0 || world.is_dropped(ledger) {
+                world.violation(format!("value {}: {dependants} dependants of its scope alive", self.slot));
+            }
         }
-        self.record.close();
+        if let OnDrop::Spawns(scope) = on_drop {
+            scope.spawn_small(Token::of_node(self.ledger, false));
+        }
+        world.close(self.slot, "token");
+        self.ledger.release();
+        if let OnDrop::Booms = on_drop
+            && !std::thread::panicking()
+        {
+            world.boom();
+        }
     }
 }
 
-/// Lives below a scope, borrows its canary, and looks at it once more when dropped.
-pub(crate) struct Guard<'scope> {
-    canary: &'scope Canary,
-    scope_alive: bool,
+// The oracle itself must be able to say no.
+
+#[test]
+fn audit_finds_a_destructor_that_never_ran() {
+    let world = World::new(2);
+    let ledger = Ledger::new(&world, None);
+    std::mem::forget(Token::plain(&ledger));
+    drop(ledger);
+    assert_eq!(world.audit().len(), 2, "the ledger had a dependant, and one destructor never ran");
 }
 
-impl Guard<'_> {
-    pub(crate) fn look(&self) {
-        self.canary.look();
-    }
+#[test]
+fn audit_finds_a_destructor_that_ran_twice() {
+    let world = World::new(2);
+    let ledger = Ledger::new(&world, None);
+    let mut token = Token::plain(&ledger);
+    token.slot = ledger.slot;
+    drop(token);
+    drop(ledger);
+    assert!(world.audit().iter().any(|text| text.contains("twice")));
 }
 
-impl Drop for Guard<'_> {
-    fn drop(&mut self) {
-        if !std::mem::replace(&mut self.scope_alive, false) {
-            violated(0, "something was dropped twice");
-        }
-        self.canary.look();
-        self.canary.record.gone();
-    }
+#[test]
+fn audit_finds_a_node_that_was_cut_short() {
+    let world = World::new(2);
+    let ledger = Ledger::new(&world, None);
+    drop(Token::of_node(&ledger, true));
+    drop(ledger);
+    assert!(world.audit().iter().any(|text| text.contains("before its end")));
+}
+
+#[test]
+fn audit_finds_a_value_that_went_before_the_descendants() {
+    let world = World::new(4);
+    let outer = Ledger::new(&world, None);
+    let inner = Ledger::new(&world, Some(&outer));
+    let descendant = Token::plain(&inner);
+    drop(Token::new(&outer, OnDrop::Value(inner.slot)));
+    drop(descendant);
+    drop(inner);
+    drop(outer);
+    assert!(world.audit().iter().any(|text| text.contains("dependants of its scope alive")));
 }

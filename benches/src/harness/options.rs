@@ -1,0 +1,164 @@
+//! The command line.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::client::Load;
+use crate::machine::Setting;
+use crate::runtimes::{PEERS, Peer};
+use crate::works::{self, Entry};
+
+/// The same work on treescope and on its peers, in one interleaved run.
+#[derive(Debug, Parser)]
+#[command(name = "cargo bench -p benches --")]
+pub(super) struct Options {
+    /// Only these works, comma-separated; a name stands for its variants as well.
+    #[arg(long, value_delimiter = ',', value_name = "WORK")]
+    only: Vec<String>,
+    /// Only these runtimes, comma-separated. Ratios need tokio among them.
+    #[arg(long, value_delimiter = ',', value_name = "RUNTIME")]
+    runtimes: Vec<String>,
+    /// Fewer and shorter rounds, no variants: less than three minutes.
+    #[arg(long)]
+    pub(super) quick: bool,
+    /// Rounds per work.
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
+    rounds: Option<u32>,
+    /// Workers of each runtime that has several. Default: as many as processors.
+    #[arg(long, value_parser = clap::value_parser!(u16).range(1..))]
+    workers: Option<u16>,
+    /// Writes all results, rounds included.
+    #[arg(long, value_name = "FILE")]
+    pub(super) json: Option<PathBuf>,
+    /// Writes the table that is printed.
+    #[arg(long, value_name = "FILE")]
+    pub(super) markdown: Option<PathBuf>,
+    /// Writes a plot per work and one of all, as SVG.
+    #[arg(long, value_name = "DIR")]
+    pub(super) plots: Option<PathBuf>,
+    /// Counts instructions, allocations and system calls as well: minutes more. Needs valgrind and strace.
+    #[arg(long)]
+    pub(super) counts: bool,
+    /// Lists works and runtimes, and runs nothing.
+    #[arg(long)]
+    pub(super) list: bool,
+    /// What cargo bench adds.
+    #[arg(long, hide = true)]
+    bench: bool,
+    #[command(subcommand)]
+    pub(super) command: Option<Command>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    /// One slot, in a process of its own.
+    #[command(name = "__slot", hide = true)]
+    Slot(Slot),
+    /// What is run to be counted.
+    #[command(name = "__count", hide = true)]
+    Count(Count),
+    /// The other end of a slot with sockets.
+    #[command(name = "__client", hide = true)]
+    Client {
+        /// Which it keeps to.
+        #[arg(long, value_delimiter = ',')]
+        processors: Vec<usize>,
+        #[command(flatten)]
+        load: Load,
+    },
+}
+
+/// What a slot's process is told.
+#[derive(Clone, Debug, Args)]
+pub(super) struct Slot {
+    pub(super) work: String,
+    pub(super) runtime: String,
+    pub(super) workers: usize,
+    /// How long to repeat the run.
+    pub(super) millis: u64,
+}
+
+/// What a process that is counted is told.
+#[derive(Clone, Debug, Args)]
+pub(super) struct Count {
+    pub(super) work: String,
+    pub(super) runtime: String,
+    pub(super) workers: usize,
+    pub(super) runs: u32,
+    /// `full` or `counted`.
+    pub(super) size: String,
+}
+
+impl Options {
+    pub(super) fn workers(&self) -> usize {
+        self.workers.map_or_else(|| std::thread::available_parallelism().map_or(1, Into::into), Into::into)
+    }
+
+    pub(super) fn rounds(&self) -> u32 {
+        self.rounds.unwrap_or(if self.quick { 3 } else { 11 })
+    }
+
+    /// How the run is set up, for the report.
+    pub(super) fn setting(&self) -> Setting {
+        Setting { workers: self.workers(), rounds: self.rounds(), slot_ms: self.slot().as_millis() as u64 }
+    }
+
+    /// How long a slot repeats its run.
+    pub(super) fn slot(&self) -> Duration {
+        Duration::from_millis(if self.quick { 100 } else { 300 })
+    }
+
+    /// The works asked for.
+    ///
+    /// # Errors
+    /// If a name in `--only` is no work's.
+    pub(super) fn works(&self) -> Result<Vec<&'static Entry>, String> {
+        let named = |entry: &Entry, name: &str| {
+            entry.name == name || entry.name.strip_prefix(name).is_some_and(|rest| rest.starts_with('/'))
+        };
+        if let Some(unknown) = self.only.iter().find(|name| !works::all().any(|entry| named(entry, name))) {
+            return Err(format!("there is no work `{unknown}`; --list shows them"));
+        }
+        let wanted = |entry: &&Entry| {
+            if self.only.is_empty() {
+                return !(self.quick && entry.is_variant());
+            }
+            // A variant that is asked for by its full name runs in quick runs as well.
+            self.only
+                .iter()
+                .any(|name| entry.name == name || (named(entry, name) && !(self.quick && entry.is_variant())))
+        };
+        Ok(works::all().filter(wanted).collect())
+    }
+
+    /// The runtimes asked for.
+    ///
+    /// # Errors
+    /// If a name in `--runtimes` is no runtime's.
+    pub(super) fn peers(&self) -> Result<Vec<&'static Peer>, String> {
+        if let Some(unknown) = self.runtimes.iter().find(|name| Peer::find(name).is_none()) {
+            return Err(format!("there is no runtime `{unknown}`; --list shows them"));
+        }
+        let wanted =
+            |peer: &&Peer| self.runtimes.is_empty() || self.runtimes.iter().any(|name| name == peer.name);
+        Ok(PEERS.iter().filter(wanted).collect())
+    }
+}
+
+/// `--list`.
+pub(super) fn list(options: &Options) {
+    println!("works:");
+    for entry in works::all() {
+        println!("  {:<18} per {:<10} {}", entry.name, entry.op, entry.about);
+    }
+    println!("runtimes ({} workers where it is not said):", options.workers());
+    for peer in PEERS {
+        let works: Vec<_> = works::all()
+            .filter(|entry| entry.runs_on.contains(&peer.kind) && !entry.is_variant())
+            .map(|entry| entry.name)
+            .collect();
+        println!("  {:<22} {}", peer.name, works.join(", "));
+    }
+}

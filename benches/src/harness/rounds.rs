@@ -1,0 +1,111 @@
+//! All works, all runtimes, round by round.
+
+use std::fs;
+use std::path::Path;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use super::options::{Options, Slot};
+use super::progress::Progress;
+use super::results::{Cell, Results};
+use super::{counts, plot, slot, table};
+use crate::machine::Machine;
+use crate::runtimes::Peer;
+use crate::works::Entry;
+
+/// A slot that takes longer has hung: the slowest takes a few seconds.
+const LIMIT: Duration = Duration::from_secs(60);
+
+/// Measures what `options` ask for, prints it, and writes the files.
+pub(super) fn run(options: &Options, allocs: &Path) -> Result<ExitCode, String> {
+    if cfg!(debug_assertions) {
+        return Err("built without optimisation; use cargo bench".to_owned());
+    }
+    let (works, peers) = (options.works()?, options.peers()?);
+    let plan: Vec<(&Entry, Vec<&Peer>)> = works
+        .into_iter()
+        .map(|entry| (entry, peers.iter().copied().filter(|peer| entry.is_for(peer)).collect()))
+        .filter(|(_, peers): &(_, Vec<_>)| !peers.is_empty())
+        .collect();
+    let slots: usize = plan.iter().map(|(_, peers)| peers.len()).sum();
+    let mut progress = Progress::new(slots, options.rounds());
+
+    let mut results = Results::new(Machine::look(options.setting()));
+    for (entry, peers) in &plan {
+        results.cells.extend(measure(options, entry, peers, allocs, &mut progress));
+    }
+    progress.done();
+    results.compare();
+
+    let text = table::markdown(&results);
+    println!("{text}");
+    if let Some(file) = &options.markdown {
+        write(file, &text)?;
+    }
+    if let Some(file) = &options.json {
+        write(file, &results.json()?)?;
+    }
+    if let Some(dir) = &options.plots {
+        fs::create_dir_all(dir).map_err(|error| format!("{}: {error}", dir.display()))?;
+        for (name, svg) in plot::all(&results) {
+            write(&dir.join(name), &svg)?;
+        }
+    }
+    Ok(if results.cells.iter().all(|cell| cell.failures.is_empty()) {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
+}
+
+/// One work: the rounds, and in each every runtime once.
+fn measure(
+    options: &Options,
+    entry: &Entry,
+    peers: &[&Peer],
+    allocs: &Path,
+    progress: &mut Progress,
+) -> Vec<Cell> {
+    let slot = |peer: &Peer| Slot {
+        work: entry.name.to_owned(),
+        runtime: peer.name.to_owned(),
+        workers: entry.workers.unwrap_or(options.workers()),
+        millis: options.slot().as_millis() as u64,
+    };
+    let mut cells: Vec<_> = peers.iter().map(|peer| Cell::new(entry, peer)).collect();
+    for round in 0..options.rounds() {
+        for (cell, peer) in cells.iter_mut().zip(peers) {
+            progress.show(round, entry.name, peer.name);
+            // What hung or died will do so again: once is enough, and not worth the time limit of every round.
+            let report = if cell.failures.is_empty() {
+                slot::run(&slot(peer), LIMIT).inspect_err(|error| {
+                    progress.say(&format!("{} on {}: {error}", entry.name, peer.name));
+                })
+            } else {
+                Err("not tried again".to_owned())
+            };
+            cell.add(report);
+            progress.step();
+        }
+    }
+    for (cell, peer) in cells.iter_mut().zip(peers) {
+        if options.counts && cell.failures.is_empty() {
+            progress.count(entry.name, peer.name);
+            for (name, count) in counts::all(entry, peer, &slot(peer), allocs) {
+                match count {
+                    Ok(count) => cell.counted(name, count),
+                    Err(error) => {
+                        progress.say(&format!("{name} of {} on {}: {error}", entry.name, peer.name))
+                    }
+                }
+            }
+        }
+        cell.summarise();
+        progress.say(&cell.line());
+    }
+    cells
+}
+
+fn write(file: &Path, text: &str) -> Result<(), String> {
+    fs::write(file, text).map_err(|error| format!("{}: {error}", file.display()))
+}

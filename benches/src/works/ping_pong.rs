@@ -1,0 +1,126 @@
+//! 1,000 tasks each spawn a partner and exchange one message with it in either direction: tokio's `ping_pong`.
+//!
+//! All use tokio's oneshot channel, which works on any runtime: what differs is the scheduling.
+
+use async_executor::StaticExecutor;
+use futures_lite::future::block_on;
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
+use tokio::sync::oneshot::{self, Receiver, Sender};
+
+use super::{Entry, Sample, Work};
+use crate::runtimes::{Kind, async_executor as on_smol, tokio as on_tokio};
+
+pub(super) const ENTRIES: &[Entry] = &[Entry::usual(
+    "ping_pong",
+    "pair",
+    "1,000 tasks spawn a partner each and exchange a message both ways (tokio's ping_pong)",
+    &[Kind::Treescope, Kind::Tokio, Kind::TokioCurrentThread, Kind::AsyncExecutor, Kind::FuturesUnordered],
+    |size| Box::new(PingPong { pairs: size.pick(1_000, 1_000, 10) }),
+)];
+
+struct PingPong {
+    pairs: u64,
+}
+
+impl PingPong {
+    fn run(&self, body: impl FnOnce() -> u64) -> Sample {
+        Sample::timed(self.pairs, (1..=self.pairs).sum(), body)
+    }
+}
+
+/// The partner: sends back one more than it got.
+async fn pong(ping: Receiver<u64>, pong: Sender<u64>) {
+    let n = ping.await.expect("the ping comes");
+    pong.send(n + 1).expect("the pong is awaited");
+}
+
+/// The first task's part.
+async fn ping(n: u64, ping: Sender<u64>, pong: Receiver<u64>) -> u64 {
+    ping.send(n).expect("the ping is awaited");
+    pong.await.expect("the pong comes")
+}
+
+impl Work for PingPong {
+    fn treescope(&self, runtime: &treescope::Runtime) -> Sample {
+        let pairs = self.pairs;
+        self.run(|| {
+            runtime.block_on(async |root| {
+                root.scope(async move |scope| {
+                    let pair = |n| async move {
+                        let (to, from_first) = oneshot::channel();
+                        let (back, from_second) = oneshot::channel();
+                        scope.spawn(pong(from_first, back));
+                        ping(n, to, from_second).await
+                    };
+                    let handles: Vec<_> = (0..pairs).map(|n| scope.spawn(pair(n))).collect();
+                    let mut sum = 0;
+                    for handle in handles {
+                        sum += handle.await;
+                    }
+                    sum
+                })
+                .await
+            })
+        })
+    }
+
+    fn tokio(&self, runtime: &tokio::runtime::Runtime) -> Sample {
+        let pairs = self.pairs;
+        let pair = |n| async move {
+            let (to, from_first) = oneshot::channel();
+            let (back, from_second) = oneshot::channel();
+            tokio::spawn(pong(from_first, back));
+            ping(n, to, from_second).await
+        };
+        self.run(|| {
+            on_tokio::on_worker(runtime, async move {
+                let handles: Vec<_> = (0..pairs).map(|n| tokio::spawn(pair(n))).collect();
+                let mut sum = 0;
+                for handle in handles {
+                    sum += handle.await.expect("no task panics");
+                }
+                sum
+            })
+        })
+    }
+
+    fn async_executor(&self, executor: &'static StaticExecutor) -> Sample {
+        let pairs = self.pairs;
+        let pair = move |n| async move {
+            let (to, from_first) = oneshot::channel();
+            let (back, from_second) = oneshot::channel();
+            executor.spawn(pong(from_first, back)).detach();
+            ping(n, to, from_second).await
+        };
+        self.run(|| {
+            on_smol::on_worker(executor, async move {
+                let handles: Vec<_> = (0..pairs).map(|n| executor.spawn(pair(n))).collect();
+                let mut sum = 0;
+                for handle in handles {
+                    sum += handle.await;
+                }
+                sum
+            })
+        })
+    }
+
+    fn futures_unordered(&self) -> Sample {
+        let pair = |n| async move {
+            let (to, from_first) = oneshot::channel();
+            let (back, from_second) = oneshot::channel();
+            let ((), sum) = futures_lite::future::zip(pong(from_first, back), ping(n, to, from_second)).await;
+            sum
+        };
+        self.run(|| {
+            block_on(async {
+                let mut futures: FuturesUnordered<_> = (0..self.pairs).map(pair).collect();
+                let mut sum = 0;
+                while let Some(n) = futures.next().await {
+                    sum += n;
+                }
+                sum
+            })
+        })
+    }
+}
