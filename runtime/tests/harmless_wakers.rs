@@ -308,7 +308,7 @@ fn the_last_handle_on_a_runtime_is_dropped_on_one_of_its_own_workers() {
             });
             let waker = Waker::from(owner.clone());
             // A timer that outlives its root and then wakes the owner, from whichever worker has the turn.
-            let mut sleep = Box::pin(treescope::time::sleep(Duration::from_millis(1)));
+            let mut sleep = Box::pin(treescope::time::sleep(Duration::from_millis(200)));
             rt.block_on(async |_| {
                 assert!(sleep.as_mut().poll(&mut Context::from_waker(&waker)).is_pending())
             });

@@ -367,7 +367,7 @@ fn obligation_09_roots_in_destructors_of_thread_locals_and_a_runtime_dropped_by_
         }
         let owner = Arc::new(Owner(Mutex::new(Some(rt.clone())), Gate::new(), Gate::new()));
         let waker = Waker::from(owner.clone());
-        let mut sleep = Box::pin(treescope::time::sleep(std::time::Duration::from_millis(1)));
+        let mut sleep = Box::pin(treescope::time::sleep(std::time::Duration::from_millis(200)));
         let mut cx = std::task::Context::from_waker(&waker);
         rt.block_on(async |_| assert!(sleep.as_mut().poll(&mut cx).is_pending()));
         drop(rt);

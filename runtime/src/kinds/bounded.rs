@@ -197,7 +197,7 @@ impl<'scope, 'env> BoundedScope<'scope, 'env> {
         F::Output: 'scope,
     {
         let take = Take { places: self.places, ticket: None };
-        Spawn { node: self.scope.node(), label, take, future: Some(future) }
+        Spawn { node: self.scope.node(), label, take, future: Some(future), _gives: PhantomData }
     }
 
     /// # Safety
@@ -258,16 +258,20 @@ impl Drop for Take<'_> {
 }
 
 /// Waits for a place and spawns then. Made under [`child::spawn`]'s contract for the future.
-pub(crate) struct Spawn<'scope, F> {
+///
+/// `Send` only if the future *and its output* are: on whatever thread this is polled, the handle is given out there. In a
+/// local scope neither need be.
+pub(crate) struct Spawn<'scope, F: Future> {
     node: &'scope Node,
     label: Label,
     take: Take<'scope>,
     /// `None` once spawned.
     future: Option<F>,
+    _gives: PhantomData<JoinHandle<'scope, F::Output>>,
 }
 
 // The future is not pinned before it is spawned.
-impl<F> Unpin for Spawn<'_, F> {}
+impl<F: Future> Unpin for Spawn<'_, F> {}
 
 impl<'scope, F> Future for Spawn<'scope, F>
 where
