@@ -2,7 +2,7 @@
 //!
 //! `README.md` beside this package says how to run them and how to read what they say.
 //!
-//! - [`models`]: one file per protocol (under `cfg(loom)` only)
+//! - `models`: one file per protocol (under `cfg(loom)` only)
 //! - [`mutant`]: the orderings, each weaker than it is written
 //! - [`seed`]: a bug seeded at one operation of the runtime, found by its source text
 //! - [`source`]: the runtime's sources, as text

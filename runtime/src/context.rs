@@ -36,7 +36,7 @@ struct Context {
     /// The node whose body is being polled, and how many children it has spawned in this poll that are still to be
     /// counted in.
     body: Cell<Option<(NodeRef, u64)>>,
-    /// The parent, and the label, of the child being polled.
+    /// The scope that what is being polled belongs to, and the label of the child, if it is one.
     current: Cell<Option<(NodeRef, Option<Label>)>>,
     budget: Budget,
     /// Ids for the scopes that this thread opens.
@@ -183,7 +183,16 @@ pub(crate) fn with_driver<R>(f: impl FnOnce(&Arc<Driver>) -> R) -> Option<R> {
 /// The task being polled has ended; its `parent` is to be told once the task's `run` has returned.
 #[inline]
 pub(crate) fn note_ended(parent: NodeRef) {
-    CONTEXT.with(|context| context.ended.set(Some(parent)));
+    CONTEXT.with(|context| {
+        context.ended.set(Some(parent));
+        // A scope's own node goes away with its task; what is dropped after it belongs to the scope above.
+        context.current.set(Some((parent, None)));
+    });
+}
+
+/// The parent of the task that has ended and is being dropped on this thread. It has not been told yet, so it is alive.
+pub(crate) fn ended_below() -> Option<NodeRef> {
+    CONTEXT.with(|context| context.ended.get())
 }
 
 /// Whether the task being polled has ended: what it wakes from here on are those who waited for its end.
@@ -192,11 +201,12 @@ pub(crate) fn is_ending() -> bool {
     CONTEXT.with(|context| context.ended.get().is_some())
 }
 
-/// A child of `parent` begins to be polled; `label` is its own, a scope's task has none.
+/// A child of `parent` begins to be polled. What it runs belongs to the scope `current`: for a child its parent, for a
+/// scope's task, up to its [`note_ended`], the scope's own node. `label` is the child's own, a scope's task has none.
 #[inline]
-pub(crate) fn begin_poll(parent: NodeRef, label: Option<Label>) {
+pub(crate) fn begin_poll(parent: NodeRef, current: NodeRef, label: Option<Label>) {
     CONTEXT.with(|context| {
-        context.current.set(Some((parent, label)));
+        context.current.set(Some((current, label)));
         if let Some((node, n)) = context.to_count_out.get()
             && node != parent
         {
@@ -316,6 +326,15 @@ pub(crate) fn current_label() -> Option<Label> {
         Some(_) => None,
         None => context.current.get().and_then(|(_, label)| label),
     })
+}
+
+/// The children of `node` that this thread has still to count in, less those that it has still to count out.
+pub(crate) fn put_off_of(node: &Node) -> i64 {
+    let of_node = |put_off: Option<(NodeRef, u64)>| match put_off {
+        Some((other, n)) if std::ptr::eq(&*other, node) => n as i64,
+        _ => 0,
+    };
+    CONTEXT.with(|context| of_node(context.body.get()) - of_node(context.to_count_out.get()))
 }
 
 /// Runs `f` with the current task's budget.

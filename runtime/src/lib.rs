@@ -89,6 +89,8 @@ extern crate async_task_loom as async_task;
 mod context;
 pub mod current;
 mod driver;
+#[cfg(not(loom))]
+pub mod guide;
 mod kinds;
 pub mod local;
 #[cfg(loom)]

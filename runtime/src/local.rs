@@ -36,7 +36,7 @@ use std::time::{Duration, Instant};
 use crate::kinds::bounded::{Bounded, BoundedScope};
 use crate::kinds::deadline::{DeadlineElapsed, Timed};
 use crate::kinds::fallible::{Failed, Fallible, TryHandle, TryScope};
-use crate::kinds::supervisor::{SupervisedHandle, Supervisor, SupervisorScope};
+use crate::kinds::supervisor::{Supervised, SupervisedHandle, Supervisor, SupervisorScope};
 use crate::runtime::Builder;
 use crate::sched::worker::{self, Worker};
 use crate::task::body::{Kind, LocalBody, Plain};
@@ -45,6 +45,7 @@ use crate::task::join::JoinHandle;
 use crate::tree::body::LocalScopeBody;
 use crate::tree::builder::ScopeBuilder;
 use crate::tree::deferred::Deferred;
+use crate::tree::failure::Payload;
 use crate::tree::key::ScopedKey;
 use crate::tree::node::Node;
 use crate::tree::root;
@@ -194,6 +195,10 @@ impl<'scope, K: Kind<'scope>> Kind<'scope> for LocalKind<K> {
 
     fn finish(&self, node: &Node, value: Option<Self::Value>) -> Option<Self::Output> {
         self.0.finish(node, value)
+    }
+
+    fn failed(&self, payload: Payload) -> Result<Self::Output, Payload> {
+        self.0.failed(payload)
     }
 }
 
@@ -422,6 +427,25 @@ impl<'scope, 'env> Local<ScopeBuilder<'scope, 'env>> {
         unsafe { self.scope.open(LocalKind(Supervisor::new()), LocalBody(body), Location::caller()) }
     }
 
+    /// As [`ScopeBuilder::supervised`].
+    ///
+    /// # Panics
+    /// If the outer scope is closed.
+    #[track_caller]
+    pub fn supervised<B, T>(self, body: B) -> SupervisedHandle<'scope, T>
+    where
+        B: for<'inner> AsyncFnOnce(LocalScope<'inner, 'scope>) -> T
+            + for<'inner> LocalScopeBody<LocalScope<'inner, 'scope>, T>
+            + 'scope,
+        T: 'scope,
+    {
+        let node = self.scope.outer().node();
+        let kind = LocalKind(Supervised::new());
+        // SAFETY: as in `scope`.
+        let handle = unsafe { self.scope.open(kind, LocalBody(body), Location::caller()) };
+        SupervisedHandle::new(handle, node)
+    }
+
     /// As [`Scope::bounded`].
     ///
     /// # Panics
@@ -514,6 +538,23 @@ impl<'scope> Local<SupervisorScope<'scope, '_>> {
     {
         // SAFETY: as in `spawn`.
         unsafe { self.scope.spawn_labelled(Label { name: Some(name), ..Label::here() }, future) }
+    }
+
+    /// As [`SupervisorScope::scope`].
+    ///
+    /// # Panics
+    /// If the scope is closed.
+    #[track_caller]
+    pub fn scope<B, T>(&self, body: B) -> SupervisedHandle<'scope, T>
+    where
+        B: for<'inner> AsyncFnOnce(LocalScope<'inner, 'scope>) -> T
+            + for<'inner> LocalScopeBody<LocalScope<'inner, 'scope>, T>
+            + 'scope,
+        T: 'scope,
+    {
+        // SAFETY: of the same tree.
+        let plain: LocalScope<'scope, '_> = unsafe { Local::new(*self.scope) };
+        plain.open().supervised(body)
     }
 }
 

@@ -29,6 +29,16 @@ pub fn reached() -> Vec<String> {
     crate::sync::fault::reached()
 }
 
+/// Begins an execution: forgets the steps of the last one.
+pub fn begin_execution() {
+    crate::sync::fault::begin_execution();
+}
+
+/// The steps of the execution under way, if `TREESCOPE_TRACE` is set.
+pub fn steps() -> Vec<String> {
+    crate::sync::fault::steps()
+}
+
 fn config(workers: usize) -> Config {
     Config {
         workers,

@@ -173,8 +173,10 @@ fn a_thread_that_waits_for_a_child_aborted_by_a_body_on_a_worker_is_woken() {
     });
 }
 
-/// As above, and the child is woken by a wake of the body's own.
+/// As above, and the child is woken by a wake of the body's own, which then blocks until the child has run: a wake goes
+/// into the waker's own lane and tells no mate.
 #[test]
+#[ignore = "hangs: a wake from within a task tells no parked mate until that task's poll returns"]
 fn a_thread_that_waits_for_a_child_woken_by_a_body_on_a_worker_is_woken() {
     watched(|| {
         let rt = runtime(2);
@@ -186,7 +188,8 @@ fn a_thread_that_waits_for_a_child_woken_by_a_body_on_a_worker_is_woken() {
                     go.pass().await;
                 });
                 parked.pass().await;
-                yield_now().await;
+                // Time for the other worker to park, which is when a wake must not be left to the one that blocks.
+                treescope::time::sleep(std::time::Duration::from_millis(20)).await;
                 let waited = thread::scope(|threads| {
                     let wait = threads.spawn(|| wait_here(child));
                     go.open();

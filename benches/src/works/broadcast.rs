@@ -1,7 +1,7 @@
 //! A server that sends what one connection says to all others: 100 and 1,000 of them, with 1, 8 and 64 messages of 64
 //! bytes on their way.
 //!
-//! On every runtime a task per connection writes what has gathered in its [`Outbox`]; where they differ is that one
+//! On every runtime a task per connection writes what has gathered in its `Outbox`; where they differ is that one
 //! borrows it and the other holds an `Arc` of it.
 
 use std::io::{self, ErrorKind, Read, Write};

@@ -41,6 +41,7 @@ mod runner {
     const USAGE: &str = "\
 usage: models [--full | --bound <n>] [--no-seeds | --seeds-only] [--verbose] [<name or part of it>..]
        models --list
+       models --trace <name>         the failing execution of its seeded bug, step by step
   The quick set is the default. Each model runs twice: as shipped, and with the bug it must catch.";
 
     /// One model, as shipped and with its bug.
@@ -74,6 +75,7 @@ usage: models [--full | --bound <n>] [--no-seeds | --seeds-only] [--verbose] [<n
             match arg.as_str() {
                 "--run" => return run(args.next(), args.next()),
                 "--list" => return Ok(list()),
+                "--trace" => return trace(args.next()),
                 "--quick" => options.full = false,
                 "--full" => options.full = true,
                 "--bound" => {
@@ -100,6 +102,19 @@ usage: models [--full | --bound <n>] [--no-seeds | --seeds-only] [--verbose] [<n
         for site in treescope::model::reached() {
             println!("reached: {site}");
         }
+        Ok(ExitCode::SUCCESS)
+    }
+
+    /// `--trace <name>`: how the model's seeded bug shows.
+    fn trace(name: Option<String>) -> io::Result<ExitCode> {
+        let model = models::all().find(|model| Some(model.name) == name.as_deref());
+        let model = model.ok_or_else(|| io::Error::other(USAGE))?;
+        let (variable, value) = model.seed.environment()?;
+        println!("{}: {}\n{variable}={value}", model.name, model.bug);
+        let environment = [(variable, value.as_str()), ("TREESCOPE_TRACE", "1"), ("RUST_BACKTRACE", "0")];
+        let bound = model.quick.unwrap_or(model.full);
+        let ended = child::run(&std::env::current_exe()?, model.name, bound, &environment, LIMIT_QUICK)?;
+        print!("{}", ended.output);
         Ok(ExitCode::SUCCESS)
     }
 

@@ -17,6 +17,7 @@ use std::time::{Duration, Instant};
 
 use loom_tests::child::{self, Outcome};
 use loom_tests::mutant::{self, Mutant, Mutants, Site};
+use loom_tests::source;
 
 const USAGE: &str = "usage: mutants [--only <part of a file's name>] [--bound <n>] [--fresh]";
 /// The preemption bound, unless the models' quick set has a lower one. What is killed at all is killed early; each
@@ -252,23 +253,29 @@ fn in_parallel<J: Sync, R: Send>(
     Ok(results.into_iter().map(|(_, result)| result).collect())
 }
 
-/// Why a mutant may survive: part of its name (as `Display` gives it, without the line), and the reason.
-fn excuses() -> io::Result<Vec<(String, String)>> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("survivors.txt");
-    let text = fs::read_to_string(path)?;
-    let lines = text.lines().filter(|line| !line.starts_with('#'));
-    Ok(lines
-        .filter_map(|line| line.split_once(" | "))
-        .map(|(name, reason)| (name.trim().to_owned(), reason.trim().to_owned()))
-        .collect())
+/// Why mutants may survive, from `survivors.txt`.
+struct Excuses(String);
+
+impl Excuses {
+    fn read() -> io::Result<Self> {
+        fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("survivors.txt")).map(Self)
+    }
+
+    /// Why `change` at `line` of `file` may survive.
+    fn of(&self, file: &str, line: usize, change: &str) -> io::Result<Option<&str>> {
+        let text = source::shipped(file)?;
+        let code = text.lines().nth(line - 1).unwrap_or_default();
+        let lines = self.0.lines().filter(|line| !line.starts_with('#'));
+        let excuse = lines.map(|line| line.splitn(4, " | ").map(str::trim).collect::<Vec<_>>()).find(|fields| {
+            matches!(fields[..], [of, there, what, _] if of == file && code.contains(there) && what == change)
+        });
+        Ok(excuse.and_then(|fields| fields.last().copied()))
+    }
 }
 
 /// The table. Fails if a survivor is unexplained, or an ordering is reached by no model.
 fn report(mutants: &Mutants, verdicts: &[Verdict]) -> io::Result<ExitCode> {
-    let excuses = excuses()?;
-    let reason = |name: &str| {
-        excuses.iter().find(|(of, _)| name.starts_with(of.as_str())).map(|(_, reason)| reason.as_str())
-    };
+    let excuses = Excuses::read()?;
     let (mut killed, mut explained, mut unexplained) = (0, 0, 0);
     for ((_, mutant), verdict) in mutants.reached.iter().zip(verdicts) {
         let what = match &verdict.killed {
@@ -276,7 +283,7 @@ fn report(mutants: &Mutants, verdicts: &[Verdict]) -> io::Result<ExitCode> {
                 killed += 1;
                 format!("killed by {model} in execution {execution}")
             }
-            None => match reason(&mutant.to_string()) {
+            None => match excuses.of(&mutant.file, mutant.line, &mutant.change)? {
                 Some(reason) => {
                     explained += 1;
                     format!("survived: {reason}")
@@ -291,7 +298,7 @@ fn report(mutants: &Mutants, verdicts: &[Verdict]) -> io::Result<ExitCode> {
     }
     let mut unreached = 0;
     for (file, line, ordering) in &mutants.unreached {
-        let what = match reason(&format!("{file} unreached")) {
+        let what = match excuses.of(file, *line, "unreached")? {
             Some(reason) => format!("no model reaches it: {reason}"),
             None => {
                 unreached += 1;

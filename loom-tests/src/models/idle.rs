@@ -167,7 +167,8 @@ impl Shared {
             }
             let was_last = self.idle.park(worker, searching);
             let awake = was_last && self.has_work() && !bug("no last look");
-            if !awake && !(in_driver && self.parkers[worker].park_driver(&self.driver)) {
+            let slept = awake || (in_driver && self.parkers[worker].park_driver(&self.driver));
+            if !slept {
                 self.parkers[worker].park_thread();
             }
             self.idle.leave(worker);

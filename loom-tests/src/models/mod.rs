@@ -73,6 +73,9 @@ pub fn explore(model: &Model, bound: usize) {
             return;
         }
         report(info);
+        for step in treescope::model::steps() {
+            println!("  {step}");
+        }
         println!("{EXECUTIONS}{}", EXPLORED.load(Ordering::Relaxed));
         process::exit(101);
     }));
@@ -83,6 +86,7 @@ pub fn explore(model: &Model, bound: usize) {
     let body = model.body;
     builder.check(move || {
         EXPLORED.fetch_add(1, Ordering::Relaxed);
+        treescope::model::begin_execution();
         body();
     });
     println!("{EXECUTIONS}{}", EXPLORED.load(Ordering::Relaxed));

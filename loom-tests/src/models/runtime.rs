@@ -9,7 +9,7 @@ use loom::sync::atomic::{AtomicBool, Ordering};
 use loom::sync::{Arc, Mutex};
 use loom::thread;
 use treescope::model::{Borrowed, Signal, on_another_thread};
-use treescope::{Runtime, time};
+use treescope::{Runtime, time, yield_now};
 
 use super::Model;
 use crate::seed::{Fault, Seed};
@@ -57,7 +57,7 @@ pub(super) const MODELS: &[Model] = &[
         quick: Some(3),
         full: 4,
         body: scope_in_scope,
-        bug: "counting out is a read and a write",
+        bug: "a child is not counted in",
         seed: Seed::Operation {
             file: STATE,
             anchor: "pub(crate) fn children_added",
@@ -73,6 +73,36 @@ pub(super) const MODELS: &[Model] = &[
         full: 4,
         body: abort_against_park,
         bug: "a cancel wakes who is parked, and leaves no mark for who is about to",
+        seed: Seed::Operation {
+            file: STATE,
+            anchor: "pub(crate) fn mark(&self",
+            operation: "fetch_or",
+            fault: Fault::Remove,
+        },
+    },
+    Model {
+        name: "runtime::abort_against_second_park",
+        checks: "the same with a child that is on the list of the parked already, and runs",
+        threads: 2,
+        quick: Some(2),
+        full: 3,
+        body: abort_against_second_park,
+        bug: "a cancel leaves no mark",
+        seed: Seed::Operation {
+            file: STATE,
+            anchor: "pub(crate) fn mark(&self",
+            operation: "fetch_or",
+            fault: Fault::Remove,
+        },
+    },
+    Model {
+        name: "runtime::abort_against_scope",
+        checks: "the root is aborted while a child scope parks, or waits for its own child",
+        threads: 2,
+        quick: Some(2),
+        full: 3,
+        body: abort_against_scope,
+        bug: "a cancel leaves no mark",
         seed: Seed::Operation {
             file: STATE,
             anchor: "pub(crate) fn mark(&self",
@@ -159,8 +189,8 @@ pub(super) const MODELS: &[Model] = &[
         name: "runtime::clock_jumps_when_all_is_quiet",
         checks: "a virtual clock does not jump while a task is still to be run",
         threads: 2,
-        quick: Some(3),
-        full: 4,
+        quick: Some(2),
+        full: 3,
         body: clock_jumps_when_all_is_quiet,
         bug: "a root that falls asleep does not say so",
         seed: Seed::Operation {
@@ -207,13 +237,23 @@ pub(super) const MODELS: &[Model] = &[
         quick: Some(2),
         full: 3,
         body: spawn_from_outside,
-        bug: "counting in is a read and a write",
+        bug: "a child is not counted in",
         seed: Seed::Operation {
             file: STATE,
             anchor: "pub(crate) fn child_added_if_open",
             operation: "fetch_add",
             fault: Fault::Remove,
         },
+    },
+    Model {
+        name: "runtime::scope_on_two_workers",
+        checks: "a scope's last child may end on another worker than the scope waits on",
+        threads: 3,
+        quick: None,
+        full: 1,
+        body: scope_on_two_workers,
+        bug: "a child counts itself out without publishing what it did to borrowed memory",
+        seed: SILENT_END,
     },
     Model {
         name: "runtime::two_workers",
@@ -254,7 +294,7 @@ fn dropped_handle() {
     let borrowed = Borrowed::new();
     runtime.block_on(async |scope| {
         let output = LastUse(&borrowed);
-        let _ = scope.spawn(async { output });
+        scope.spawn(async { output });
     });
     drop(borrowed);
 }
@@ -262,9 +302,9 @@ fn dropped_handle() {
 fn scope_in_scope() {
     let runtime = runtime(1);
     runtime.block_on(async |scope| {
-        let _ = scope.scope(async |inner| {
+        scope.scope(async |inner| {
             let value = &*inner.alloc(Borrowed::new());
-            let _ = inner.spawn(async move {
+            inner.spawn(async move {
                 let _last = LastUse(value);
             });
         });
@@ -277,7 +317,7 @@ fn abort_against_park() {
     let ended = catch_unwind(AssertUnwindSafe(|| {
         runtime.block_on(async |scope| {
             let capture = LastUse(&borrowed);
-            let _ = scope.spawn(async move {
+            scope.spawn(async move {
                 let _capture = capture;
                 pending::<()>().await;
             });
@@ -288,18 +328,69 @@ fn abort_against_park() {
     drop(borrowed);
 }
 
+fn abort_against_second_park() {
+    let runtime = runtime(1);
+    let borrowed = Borrowed::new();
+    let ended = catch_unwind(AssertUnwindSafe(|| {
+        runtime.block_on(async |scope| {
+            let capture = LastUse(&borrowed);
+            scope.spawn(async move {
+                let _capture = capture;
+                yield_now().await;
+                pending::<()>().await;
+            });
+            scope.abort();
+        });
+    }));
+    assert!(ended.is_err(), "an aborted root has no value");
+    drop(borrowed);
+}
+
+fn abort_against_scope() {
+    let runtime = runtime(1);
+    let borrowed = Borrowed::new();
+    let ended = catch_unwind(AssertUnwindSafe(|| {
+        runtime.block_on(async |scope| {
+            let capture = LastUse(&borrowed);
+            scope.scope(async move |inner| {
+                let value = &*inner.alloc(Borrowed::new());
+                let (inner_capture, _capture) = (LastUse(value), capture);
+                inner.spawn(async move {
+                    let _capture = inner_capture;
+                    pending::<()>().await;
+                });
+            });
+            scope.abort();
+        });
+    }));
+    assert!(ended.is_err(), "an aborted root has no value");
+    drop(borrowed);
+}
+
+fn scope_on_two_workers() {
+    let runtime = runtime(2);
+    runtime.block_on(async |scope| {
+        scope.scope(async |inner| {
+            let value = &*inner.alloc(Borrowed::new());
+            inner.spawn(async move {
+                let _last = LastUse(value);
+            });
+        });
+    });
+}
+
 fn panic_against_sibling() {
     let runtime = runtime(1);
     let borrowed = Borrowed::new();
     let ended = catch_unwind(AssertUnwindSafe(|| {
         runtime.block_on(async |scope| {
             let capture = LastUse(&borrowed);
-            let _ = scope.spawn(async move {
+            scope.spawn(async move {
                 let _capture = capture;
                 pending::<()>().await;
             });
             // Quietly: a panic with a message is taken for the model's own failure.
-            let _ = scope.spawn(async { resume_unwind(Box::new(7_u32)) });
+            scope.spawn(async { resume_unwind(Box::new(7_u32)) });
         });
     }));
     let payload = ended.expect_err("the child's panic is the root's");
@@ -322,7 +413,7 @@ fn foreign_wake_and_shutdown() {
     let runtime = runtime(1);
     runtime.block_on(async |scope| {
         let shared = &shared;
-        let _ = scope.spawn(poll_fn(move |cx| {
+        scope.spawn(poll_fn(move |cx| {
             *shared.1.lock().unwrap() = Some(cx.waker().clone());
             if shared.0.load(Ordering::Acquire) { Poll::Ready(()) } else { Poll::Pending }
         }));
@@ -344,7 +435,7 @@ fn two_workers() {
     runtime.block_on(async |scope| {
         for _ in 0..2 {
             let capture = LastUse(&borrowed);
-            let _ = scope.spawn(async move { drop(capture) });
+            scope.spawn(async move { drop(capture) });
         }
     });
     drop(borrowed);
@@ -355,14 +446,14 @@ fn two_children_of_two_scopes() {
     let borrowed = Borrowed::new();
     runtime.block_on(async |scope| {
         let outer = LastUse(&borrowed);
-        let _ = scope.scope(async |inner| {
+        scope.scope(async |inner| {
             let value = &*inner.alloc(Borrowed::new());
             for _ in 0..2 {
                 let last = LastUse(value);
-                let _ = inner.spawn(async move { drop(last) });
+                inner.spawn(async move { drop(last) });
             }
         });
-        let _ = scope.spawn(async move { drop(outer) });
+        scope.spawn(async move { drop(outer) });
     });
     drop(borrowed);
 }
@@ -380,7 +471,7 @@ fn timer_against_abort() {
     let ended = catch_unwind(AssertUnwindSafe(|| {
         runtime.block_on(async |scope| {
             let last = LastUse(&borrowed);
-            let _ = scope.spawn(async move {
+            scope.spawn(async move {
                 time::sleep(TICK).await;
                 drop(last);
             });
@@ -395,11 +486,11 @@ fn clock_jumps_when_all_is_quiet() {
     let runtime = with_virtual_clock();
     runtime.block_on(async |scope| {
         let start = time::now();
-        let _ = scope.spawn(async move {
+        scope.spawn(async move {
             time::sleep(TICK).await;
             assert_eq!(time::now(), start + TICK);
         });
-        let _ = scope.spawn(async move {
+        scope.spawn(async move {
             assert_eq!(time::now(), start, "the clock jumped although this could run");
         });
     });
@@ -453,7 +544,7 @@ fn spawn_from_outside() {
     runtime.block_on(async |scope| {
         on_another_thread(|| {
             let last = LastUse(&borrowed);
-            let _ = scope.spawn(async move { drop(last) });
+            scope.spawn(async move { drop(last) });
         });
     });
     drop(borrowed);

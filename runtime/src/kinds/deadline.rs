@@ -4,11 +4,10 @@ use std::fmt;
 use std::marker::PhantomData;
 
 use crate::task::body::Kind;
-use crate::tree::cause::CauseKind;
 use crate::tree::node::Node;
 use crate::tree::scope::Scope;
 
-/// A scope's deadline passed before its body had a value.
+/// A scope's deadline passed before the scope had ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DeadlineElapsed(());
 
@@ -41,10 +40,8 @@ impl<'scope, T: 'scope> Kind<'scope> for Timed<T> {
     fn finish(&self, node: &Node, value: Option<T>) -> Option<Self::Output> {
         match value {
             Some(value) => Some(Ok(value)),
-            None => match node.own_cause() {
-                Some(cause) if cause.kind() == CauseKind::Deadline => Some(Err(DeadlineElapsed(()))),
-                _ => None,
-            },
+            None if node.is_late() => Some(Err(DeadlineElapsed(()))),
+            None => None,
         }
     }
 }

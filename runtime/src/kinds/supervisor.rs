@@ -13,8 +13,9 @@ use pin_project::pin_project;
 use crate::task::body::Kind;
 use crate::task::child;
 use crate::task::join::JoinHandle;
+use crate::tree::body::ScopeBody;
 use crate::tree::cause::{Cause, panic_message};
-use crate::tree::failure::guard;
+use crate::tree::failure::{Cancelled, Payload, guard};
 use crate::tree::node::Node;
 use crate::tree::scope::{Scope, closed};
 use crate::tree::setup::Label;
@@ -118,6 +119,33 @@ impl<'scope, T: 'scope> Kind<'scope> for Supervisor<T> {
     }
 }
 
+/// The kind of a plain scope whose failure is a value: a supervised child that has children of its own.
+pub(crate) struct Supervised<T>(PhantomData<fn() -> T>);
+
+impl<T> Supervised<T> {
+    pub(crate) const fn new() -> Self {
+        Self(PhantomData)
+    }
+}
+
+impl<'scope, T: 'scope> Kind<'scope> for Supervised<T> {
+    type Arg = &'scope Scope<'scope, 'scope>;
+    type Value = T;
+    type Output = Result<T, Payload>;
+
+    fn arg(&'scope self, scope: &'scope Scope<'scope, 'scope>) -> Self::Arg {
+        scope
+    }
+
+    fn finish(&self, _: &Node, value: Option<T>) -> Option<Self::Output> {
+        value.map(Ok)
+    }
+
+    fn failed(&self, payload: Payload) -> Result<Self::Output, Payload> {
+        Ok(Err(payload))
+    }
+}
+
 /// A supervisor scope, as its body gets it. `Copy`: pass it to children that spawn.
 ///
 /// See [`Scope::supervise`].
@@ -181,7 +209,39 @@ impl<'scope> SupervisorScope<'scope, '_> {
         let node = self.scope.node();
         // SAFETY: by contract.
         let handle = unsafe { child::spawn(node, label, Caught { future }) }.unwrap_or_else(|_| closed());
-        SupervisedHandle { handle, node }
+        SupervisedHandle::new(handle, node)
+    }
+
+    /// Opens a child scope. If its body or anything spawned in it panics, the scope is cancelled like any other, and once
+    /// all in it have ended its handle says so, and nothing else happens.
+    ///
+    /// For settings, [`open`](Scope::open) it as [`supervised`](crate::ScopeBuilder::supervised).
+    ///
+    /// ```
+    /// let outcome = treescope::block_on(async |scope| {
+    ///     let supervisor = scope.supervise(async |supervisor| {
+    ///         let connection = supervisor.scope(async |connection| {
+    ///             connection.spawn(async { if true { std::panic::resume_unwind(Box::new("reader")) } });
+    ///             connection.spawn(std::future::pending::<()>()).await;
+    ///         });
+    ///         connection.await
+    ///     });
+    ///     supervisor.await
+    /// });
+    /// assert!(outcome.unwrap_err().is_panic());
+    /// ```
+    ///
+    /// # Panics
+    /// If the scope is closed.
+    #[track_caller]
+    pub fn scope<B, T>(&self, body: B) -> SupervisedHandle<'scope, T>
+    where
+        B: for<'inner> AsyncFnOnce(&'inner Scope<'inner, 'scope>) -> T
+            + for<'inner> ScopeBody<&'inner Scope<'inner, 'scope>, T>
+            + 'scope,
+        T: Send + 'scope,
+    {
+        self.scope.open().supervised(body)
     }
 }
 
@@ -212,11 +272,16 @@ impl<F: Future> Future for Caught<F> {
 
 /// The handle of a supervised child: gives its value, or why there is none.
 pub struct SupervisedHandle<'scope, T> {
-    handle: JoinHandle<'scope, Result<T, Box<dyn Any + Send>>>,
+    handle: JoinHandle<'scope, Result<T, Payload>>,
+    /// The scope it is a child of.
     node: &'scope Node,
 }
 
-impl<T> SupervisedHandle<'_, T> {
+impl<'scope, T> SupervisedHandle<'scope, T> {
+    pub(crate) fn new(handle: JoinHandle<'scope, Result<T, Payload>>, node: &'scope Node) -> Self {
+        Self { handle, node }
+    }
+
     /// Whether the child has ended.
     pub fn is_finished(&self) -> bool {
         self.handle.is_finished()
@@ -229,6 +294,8 @@ impl<T> Future for SupervisedHandle<'_, T> {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         Poll::Ready(match ready!(self.handle.poll_end(cx)) {
             Some(Ok(value)) => Ok(value),
+            // It waited for what was cancelled, which is no panic of its own.
+            Some(Err(payload)) if payload.is::<Cancelled>() => Err(JoinError(Repr::Cancelled(None))),
             Some(Err(payload)) => Err(JoinError(Repr::Panic(payload))),
             None => Err(JoinError(Repr::Cancelled(self.node.cause()))),
         })

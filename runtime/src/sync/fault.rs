@@ -4,7 +4,8 @@
 //! location it was called from, whether it is the one. So one build of the models serves the shipped code, every
 //! seeded bug and every weakened ordering, and the runtime's sources carry none of it.
 //!
-//! The same hook records which operations a model reaches, and with which orderings, for the list of mutants.
+//! The same hook records which operations a model reaches, and with which orderings, for the list of mutants, and
+//! keeps the steps of the execution under way, for whoever wants to read how it failed.
 
 use std::collections::BTreeSet;
 use std::panic::Location;
@@ -15,6 +16,9 @@ use std::sync::{Mutex, OnceLock};
 const FAULT: &str = "TREESCOPE_FAULT";
 /// If set, operations are recorded.
 const RECORD: &str = "TREESCOPE_RECORD_SITES";
+
+/// If set, the steps of an execution are kept.
+const TRACE: &str = "TREESCOPE_TRACE";
 
 /// What goes wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -95,6 +99,52 @@ pub(crate) fn reached() -> Vec<String> {
     REACHED.lock().map(|reached| reached.iter().cloned().collect()).unwrap_or_default()
 }
 
+fn is_tracing() -> bool {
+    static TRACING: OnceLock<bool> = OnceLock::new();
+    *TRACING.get_or_init(|| std::env::var_os(TRACE).is_some())
+}
+
+/// What the execution under way has done so far: the thread, and the step in words.
+static STEPS: Mutex<Vec<(loom::thread::ThreadId, String)>> = Mutex::new(Vec::new());
+
+/// Forgets the steps of the last execution.
+pub(crate) fn begin_execution() {
+    if let Ok(mut steps) = STEPS.lock() {
+        steps.clear();
+    }
+}
+
+/// The steps of the execution under way, if `TREESCOPE_TRACE` is set.
+pub(crate) fn steps() -> Vec<String> {
+    let Ok(steps) = STEPS.lock() else { return Vec::new() };
+    steps.iter().map(|(thread, step)| format!("{thread:?} {step}")).collect()
+}
+
+/// The calling thread does `what`.
+#[track_caller]
+pub(super) fn note(what: std::fmt::Arguments<'_>) {
+    if is_tracing() {
+        let place = Location::caller();
+        let step = format!("{}:{} {what}", place.file(), place.line());
+        let thread = loom::thread::current().id();
+        if let Ok(mut steps) = STEPS.lock() {
+            steps.push((thread, step));
+        }
+    }
+}
+
+/// The calling thread's last step came to `result`.
+pub(super) fn came_to(result: &dyn std::fmt::Debug) {
+    if is_tracing() {
+        let thread = loom::thread::current().id();
+        if let Ok(mut steps) = STEPS.lock()
+            && let Some((_, step)) = steps.iter_mut().rev().find(|(of, _)| *of == thread)
+        {
+            step.push_str(&format!(" = {result:x?}"));
+        }
+    }
+}
+
 /// How the operation called at `place` is to be done.
 pub(super) enum Plan<const N: usize> {
     Do([Ordering; N]),
@@ -106,7 +156,12 @@ pub(super) enum Plan<const N: usize> {
 pub(super) fn plan<const N: usize>(operation: &str, mut orderings: [Ordering; N]) -> Plan<N> {
     let place = Location::caller();
     record(place, operation, &orderings);
-    match planned().filter(|fault| fault.is_at(place)).map(|fault| fault.kind) {
+    let fault = planned().filter(|fault| fault.is_at(place)).map(|fault| fault.kind);
+    match fault {
+        None => note(format_args!("{operation} {orderings:?}")),
+        Some(kind) => note(format_args!("{operation} {orderings:?} SEEDED BUG: {kind:?}")),
+    }
+    match fault {
         None => Plan::Do(orderings),
         Some(Kind::Remove) => Plan::Remove,
         Some(Kind::Split) => Plan::Split(orderings),

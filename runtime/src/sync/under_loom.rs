@@ -5,7 +5,7 @@
 
 use std::sync::atomic::Ordering;
 
-use super::fault::{Plan, plan};
+use super::fault::{Plan, came_to, note, plan};
 
 pub(crate) use loom::cell::UnsafeCell;
 pub(crate) use loom::hint::spin_loop;
@@ -21,7 +21,7 @@ macro_rules! thread_local_const {
 pub(crate) use thread_local_const;
 
 pub(crate) mod atomic {
-    use super::{Plan, plan};
+    use super::{Plan, came_to, plan};
     pub(crate) use std::sync::atomic::Ordering;
 
     #[track_caller]
@@ -47,10 +47,12 @@ pub(crate) mod atomic {
 
                 #[track_caller]
                 pub(crate) fn load(&self, order: Ordering) -> $value {
-                    match plan("load", [order]) {
+                    let result = match plan("load", [order]) {
                         Plan::Do([order]) | Plan::Split([order]) => self.0.load(order),
                         Plan::Remove => $zero,
-                    }
+                    };
+                    came_to(&result);
+                    result
                 }
 
                 #[track_caller]
@@ -63,11 +65,13 @@ pub(crate) mod atomic {
 
                 #[track_caller]
                 pub(crate) fn swap(&self, value: $value, order: Ordering) -> $value {
-                    match plan("swap", [order]) {
+                    let result = match plan("swap", [order]) {
                         Plan::Do([order]) => self.0.swap(value, order),
                         Plan::Remove => self.0.load(Ordering::Acquire),
                         Plan::Split(_) => self.split(|_| value),
-                    }
+                    };
+                    came_to(&result);
+                    result
                 }
 
                 #[track_caller]
@@ -78,7 +82,7 @@ pub(crate) mod atomic {
                     success: Ordering,
                     failure: Ordering,
                 ) -> Result<$value, $value> {
-                    match plan("compare_exchange", [success, failure]) {
+                    let result = match plan("compare_exchange", [success, failure]) {
                         Plan::Do([success, failure]) => {
                             self.0.compare_exchange(current, new, success, failure)
                         }
@@ -92,7 +96,9 @@ pub(crate) mod atomic {
                             self.0.store(new, Ordering::Release);
                             Ok(before)
                         }
-                    }
+                    };
+                    came_to(&result);
+                    result
                 }
 
                 #[track_caller]
@@ -113,7 +119,7 @@ pub(crate) mod atomic {
                     fetch: Ordering,
                     f: impl FnMut($value) -> Option<$value>,
                 ) -> Result<$value, $value> {
-                    match plan("fetch_update", [set, fetch]) {
+                    let result = match plan("fetch_update", [set, fetch]) {
                         Plan::Do([set, fetch]) => self.0.fetch_update(set, fetch, f),
                         Plan::Remove => Ok(self.0.load(Ordering::Acquire)),
                         Plan::Split(_) => {
@@ -123,7 +129,9 @@ pub(crate) mod atomic {
                             self.0.store(after, Ordering::Release);
                             Ok(before)
                         }
-                    }
+                    };
+                    came_to(&result);
+                    result
                 }
 
                 fn split(&self, step: impl FnOnce($value) -> $value) -> $value {
@@ -135,14 +143,16 @@ pub(crate) mod atomic {
                 $(
                     #[track_caller]
                     pub(crate) fn $rmw(&self, value: $value, order: Ordering) -> $value {
-                        match plan(stringify!($rmw), [order]) {
+                        let result = match plan(stringify!($rmw), [order]) {
                             Plan::Do([order]) => self.0.$rmw(value, order),
                             Plan::Remove => self.0.load(Ordering::Acquire),
                             Plan::Split(_) => {
                                 let step: fn($value, $value) -> $value = $step;
                                 self.split(|before| step(before, value))
                             }
-                        }
+                        };
+                        came_to(&result);
+                        result
                     }
                 )*
             }
@@ -192,6 +202,7 @@ impl<T> Mutex<T> {
 
     #[track_caller]
     pub(crate) fn lock(&self) -> MutexGuard<'_, T> {
+        note(format_args!("lock"));
         self.0.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
     }
 }
@@ -336,6 +347,7 @@ impl Condvar {
 
 #[track_caller]
 pub(crate) fn wait<'a, T>(condvar: &Condvar, guard: MutexGuard<'a, T>) -> MutexGuard<'a, T> {
+    note(format_args!("wait for a notification"));
     condvar.0.wait(guard).unwrap_or_else(|poisoned| poisoned.into_inner())
 }
 

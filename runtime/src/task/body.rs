@@ -8,6 +8,7 @@ use std::future::Future;
 
 use crate::tree::body::sealed::Token;
 use crate::tree::body::{LocalScopeBody, ScopeBody};
+use crate::tree::failure::Payload;
 use crate::tree::node::Node;
 use crate::tree::scope::Scope;
 
@@ -30,8 +31,13 @@ pub(crate) trait Kind<'scope>: Sized {
     }
 
     /// What the scope comes to, all children and deferred futures having ended. `value` is `None` if the body was
-    /// aborted. Not called if the scope fails by a panic.
+    /// aborted, or if the scope fails by a panic: then what comes of it is dropped.
     fn finish(&self, node: &Node, value: Option<Self::Value>) -> Option<Self::Output>;
+
+    /// What the scope comes to if it fails by a panic. `Err`: nothing, and the panic goes on to the scope above.
+    fn failed(&self, payload: Payload) -> Result<Self::Output, Payload> {
+        Err(payload)
+    }
 }
 
 /// A body that a scope's task can run: `Send` for an ordinary runtime, not so for a local one.

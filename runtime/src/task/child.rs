@@ -92,7 +92,7 @@ impl<F: Future> Future for Child<F> {
 
     #[inline]
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        context::begin_poll(self.parent, Some(self.label));
+        context::begin_poll(self.parent, self.parent, Some(self.label));
         if self.parent.orders() == Orders::Abort {
             return self.end(None);
         }

@@ -120,7 +120,9 @@ where
     type Output = Outcome<K::Output>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        context::begin_poll(self.parent, None);
+        // SAFETY: used while this task is polled, and no longer: `note_ended` replaces it.
+        let own = unsafe { self.node().to_ref() };
+        context::begin_poll(self.parent, own, None);
         loop {
             self.node().take_orders();
             self.node().keep_time(cx.waker());
@@ -271,10 +273,20 @@ where
     fn end(self: Pin<&mut Self>, value: Option<K::Value>) -> Outcome<K::Output> {
         let node = self.node();
         let parent = self.parent;
-        let failure = node.take_failure();
-        let output = if failure.is_some() {
+        let output = if let Some(payload) = node.take_failure() {
+            let output = self.kind.failed(payload).map_err(|payload| {
+                if let Some(cause) = node.own_cause() {
+                    parent.inherit_cause(cause);
+                }
+                parent.fail(payload, None);
+            });
             drop_into(value, &parent);
-            None
+            // What the kind has come to hold is dropped here too: async-task would abort if that panicked.
+            match guard(|| self.kind.finish(node, None)) {
+                Ok(leftover) => drop_into(leftover, &parent),
+                Err(second) => parent.fail(second, None),
+            }
+            output.ok()
         } else {
             // An aborted scope has no value, even if its body had one by then.
             let (value, late) = if node.is_aborted() { (None, value) } else { (value, None) };
@@ -284,12 +296,6 @@ where
                 None
             })
         };
-        if let Some(payload) = failure {
-            if let Some(cause) = node.own_cause() {
-                parent.inherit_cause(cause);
-            }
-            parent.fail(payload, None);
-        }
         node.disarm();
         if self.parked {
             self.as_ref().pinned_node().unpark_self();

@@ -1,4 +1,4 @@
-//! Waiting for a moment: [`sleep`], [`timeout`], [`interval`].
+//! Waiting for a moment: [`sleep()`], [`timeout()`], [`interval()`].
 //!
 //! Instants are `std`'s [`Instant`], but they come from the clock of the runtime that a task runs in, which may
 //! be a virtual one: ask [`now`], not [`Instant::now`], for an instant that is to be compared with a deadline.

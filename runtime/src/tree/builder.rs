@@ -11,7 +11,7 @@ use super::setup::Setup;
 use crate::kinds::bounded::{Bounded, BoundedScope};
 use crate::kinds::deadline::{DeadlineElapsed, Timed};
 use crate::kinds::fallible::{Failed, Fallible, TryScope};
-use crate::kinds::supervisor::{Supervisor, SupervisorScope};
+use crate::kinds::supervisor::{Supervised, SupervisedHandle, Supervisor, SupervisorScope};
 use crate::task::body::{Kind, Plain, SendBody};
 use crate::task::join::JoinHandle;
 use crate::task::scope_task;
@@ -36,6 +36,11 @@ pub struct ScopeBuilder<'scope, 'env> {
 impl<'scope, 'env> ScopeBuilder<'scope, 'env> {
     pub(crate) fn new(outer: &'scope Scope<'scope, 'env>) -> Self {
         Self { outer, setup: Setup::default() }
+    }
+
+    /// The scope that the new one will be a child of.
+    pub(crate) fn outer(&self) -> &'scope Scope<'scope, 'env> {
+        self.outer
     }
 
     /// What the scope is called in paths and causes. Without a name it is the place it was opened at.
@@ -112,6 +117,25 @@ impl<'scope, 'env> ScopeBuilder<'scope, 'env> {
     {
         // SAFETY: the body takes the scope for every `'inner`; body, future and value are `Send`.
         unsafe { self.open(Supervisor::new(), SendBody(body), Location::caller()) }
+    }
+
+    /// Opens a plain scope whose panic, be it its body's or any child's, is what its handle gives, and goes no further: a
+    /// supervised child that has children of its own. See [`SupervisorScope::scope`].
+    ///
+    /// # Panics
+    /// If the outer scope is closed.
+    #[track_caller]
+    pub fn supervised<B, T>(self, body: B) -> SupervisedHandle<'scope, T>
+    where
+        B: for<'inner> AsyncFnOnce(&'inner Scope<'inner, 'scope>) -> T
+            + for<'inner> ScopeBody<&'inner Scope<'inner, 'scope>, T>
+            + 'scope,
+        T: Send + 'scope,
+    {
+        let node = self.outer.node();
+        // SAFETY: the body takes the scope for every `'inner`; body, future and value are `Send`.
+        let handle = unsafe { self.open(Supervised::new(), SendBody(body), Location::caller()) };
+        SupervisedHandle::new(handle, node)
     }
 
     /// Opens a scope with at most `max_concurrency` children at a time. See [`Scope::bounded`].

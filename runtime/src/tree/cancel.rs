@@ -252,12 +252,17 @@ impl Node {
 
     // ---- causes ----------------------------------------------------------------------------------------------
 
-    /// Records a cause, if there is none yet here or above.
+    /// Records a cause, unless the node is being cancelled for one already, its own or one from above.
+    ///
+    /// The look upwards is for a node that bears a mark only. One that does not is not what a cancel above has reached (it
+    /// may be shielded), and a panic that goes up through all levels would otherwise look all the way up from each.
     fn record(&self, cause: impl FnOnce(&Self) -> Cause) {
-        if self.cause().is_none() {
-            let cause = cause(self);
-            self.held.lock().rare().cause.get_or_insert(cause);
+        let known = if self.is_cancelled() { self.cause() } else { self.own_cause() };
+        if known.is_some() {
+            return;
         }
+        let cause = cause(self);
+        self.held.lock().rare().cause.get_or_insert(cause);
     }
 
     /// A cause that arises here. A child's location is where it was spawned, the body's where the scope was opened.
@@ -286,6 +291,11 @@ impl Node {
     /// Takes over the cause of a scope below whose failure becomes this node's.
     pub(crate) fn inherit_cause(&self, cause: Cause) {
         self.record(|_| cause);
+    }
+
+    /// Whether it was the node's own deadline that aborted it.
+    pub(crate) fn is_late(&self) -> bool {
+        self.held.lock().rare_if_any().is_some_and(|rare| rare.late)
     }
 
     /// The cause that arose on this very node.
@@ -318,13 +328,18 @@ impl Node {
 
     // ---- time ------------------------------------------------------------------------------------------------
 
-    /// The effective deadline: the least of the node's own and its ancestors'.
+    /// The effective deadline: the least of the node's own and its ancestors', an ancestor's being put off by the limit of
+    /// every shield below it.
     pub(crate) fn deadline(&self) -> Option<Instant> {
         let mut least: Option<Instant> = None;
+        let mut put_off = Duration::ZERO;
         let mut at = Some(self);
         while let Some(node) = at {
-            let own = node.setup().and_then(|setup| setup.deadline);
-            least = [least, own].into_iter().flatten().min();
+            if let Some(setup) = node.setup() {
+                let own = setup.deadline.and_then(|deadline| deadline.checked_add(put_off));
+                least = [least, own].into_iter().flatten().min();
+                put_off = put_off.saturating_add(setup.shield.unwrap_or_default());
+            }
             at = node.parent();
         }
         least
@@ -359,6 +374,7 @@ impl Node {
         let deadline = self.setup().and_then(|setup| setup.deadline);
         if deadline.is_some_and(|deadline| deadline <= now) {
             self.disarm();
+            self.held.lock().rare().late = true;
             self.record(|node| node.cause_here(CauseKind::Deadline, None, String::new()));
             return self.spread(Mark::Aborted);
         }

@@ -4,6 +4,7 @@ use std::any::Any;
 use std::fmt;
 use std::marker::PhantomData;
 
+use super::failure::guard;
 use super::node::Node;
 use crate::context;
 
@@ -74,7 +75,7 @@ impl<T: Send + Sync + 'static> ScopedKey<T> {
         loop {
             let bindings = at.bindings();
             if let Some(binding) = bindings.iter().rev().find(|binding| binding.key == self.address()) {
-                return binding.value.downcast_ref();
+                return binding.value.as_ref()?.downcast_ref();
             }
             if !self.inherited {
                 return None;
@@ -84,7 +85,7 @@ impl<T: Send + Sync + 'static> ScopedKey<T> {
     }
 
     pub(crate) fn bind(&'static self, value: T) -> Binding {
-        Binding { key: self.address(), value: Box::new(value) }
+        Binding { key: self.address(), value: Some(Box::new(value)) }
     }
 
     fn address(&'static self) -> usize {
@@ -101,7 +102,25 @@ impl<T> fmt::Debug for ScopedKey<T> {
 /// A value laid down for a key.
 pub(crate) struct Binding {
     key: usize,
-    value: Box<dyn Any + Send + Sync>,
+    /// `None` once dropped.
+    value: Option<Box<dyn Any + Send + Sync>>,
+}
+
+/// A binding goes away with its scope's task, in the hands of async-task, which aborts if that panics; so it fails the
+/// scope above instead.
+impl Drop for Binding {
+    fn drop(&mut self) {
+        let value = self.value.take();
+        match context::ended_below() {
+            // Of a builder that opened no scope: an ordinary panic in ordinary code.
+            None => drop(value),
+            Some(parent) => {
+                if let Err(payload) = guard(|| drop(value)) {
+                    parent.fail(payload, None);
+                }
+            }
+        }
+    }
 }
 
 impl fmt::Debug for Binding {

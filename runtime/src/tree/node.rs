@@ -85,6 +85,8 @@ pub(super) struct Rare {
     pub(super) cause: Option<Cause>,
     pub(super) values: Values,
     pub(super) deferred: Vec<Deferred>,
+    /// The node's own deadline has aborted it. Not told by the cause: an earlier request may be that.
+    pub(super) late: bool,
     /// When the node aborts itself: the end of a grace period, or of a shield.
     pub(super) abort_at: Option<Instant>,
     /// The armed timer, and for when.
@@ -236,11 +238,7 @@ impl Node {
         if context::is_body_of(&node) {
             return !node.is_closed() && context::put_off_child_added(&node);
         }
-        if node.state.child_added_if_open() {
-            return true;
-        }
-        Self::children_ended(node, 1);
-        false
+        node.state.child_added_if_open()
     }
 
     /// Counts in what was put off.
@@ -276,7 +274,7 @@ impl Node {
     }
 
     pub(crate) fn live_children(&self) -> u64 {
-        self.state.live_children()
+        self.state.live_children(context::put_off_of(self))
     }
 
     /// Whether the node takes no more children.

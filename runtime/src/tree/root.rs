@@ -273,6 +273,7 @@ impl<'env, P: Pause> Root<'_, 'env, P> {
         let node = unsafe { self.node().to_ref() };
         let mut running = None;
         loop {
+            budget::refill();
             node.keep_time(self.waker);
             let drained = node.poll_drained(self.waker).is_ready()
                 && (!node.may_have_deferred() || deferred::poll(node, &mut running, &mut cx).is_ready())

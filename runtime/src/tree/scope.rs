@@ -261,7 +261,8 @@ impl<'scope, 'env> Scope<'scope, 'env> {
     }
 
     /// Opens a scope that is aborted at `deadline`, an instant of the runtime's clock
-    /// ([`time::now`](crate::time::now)). If its body has no value by then, the handle gives an error, once all have ended.
+    /// ([`time::now`](crate::time::now)). If it has not ended by then, children and cleanup included, the handle gives an
+    /// error, once all have ended; a value that the body had by then is dropped.
     ///
     /// Scopes below inherit the deadline in that they are aborted with this one; what they ask for with
     /// [`effective_deadline`](Scope::effective_deadline) is the least of all above. One timer per scope that sets a deadline;
@@ -284,8 +285,8 @@ impl<'scope, 'env> Scope<'scope, 'env> {
         self.open().deadline(deadline, body)
     }
 
-    /// The instant at which this scope will be aborted by the least deadline of its own and those above; `None` if there
-    /// is none.
+    /// The instant at which this scope will be aborted by the least deadline of its own and those above, where a
+    /// [shield](ScopeBuilder::shield) in between puts off what comes from above it; `None` if there is none.
     pub fn effective_deadline(&self) -> Option<Instant> {
         self.node.deadline()
     }
@@ -454,7 +455,8 @@ impl<'scope, 'env> Scope<'scope, 'env> {
         self.node.id()
     }
 
-    /// How many direct children are alive now: a figure for people and tests, stale as soon as it is read.
+    /// How many direct children are alive now: a figure for people and tests, stale as soon as it is read. While the
+    /// scope's body is being polled, other threads may not see the children that it spawns in this poll.
     pub fn live_children(&self) -> u64 {
         self.node.live_children()
     }

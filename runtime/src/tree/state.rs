@@ -133,12 +133,20 @@ impl NodeState {
         self.0.fetch_add(n * CHILD, Ordering::Relaxed);
     }
 
-    /// Counts a child in, and says whether the node still takes any. If not, the caller counts it out again.
+    /// Counts a child in, if the node still takes any, and says whether it does.
+    ///
+    /// Rejected: to add first and to take it back if the node is closed. Whoever is refused need not be a child (the body
+    /// may wait for a foreign thread), and a body's drain may have begun to wait: two threads could then each take the
+    /// count to zero, and both would be the last child.
     #[inline]
     pub(crate) fn child_added_if_open(&self) -> bool {
         // Relaxed: as in `children_added`. Being one step with the addition, the look at the mark cannot miss a
         // `close` that came before it.
-        self.0.fetch_add(CHILD, Ordering::Relaxed) & CLOSED == 0
+        self.0
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |now| {
+                (now & CLOSED == 0).then(|| now + CHILD)
+            })
+            .is_ok()
     }
 
     /// Counts `n` children out. With [`AfterEnd::Leave`] this was the caller's last touch of the node.
@@ -252,10 +260,11 @@ impl NodeState {
     }
 
     /// How many children live, as of some moment during the call.
-    pub(crate) fn live_children(&self) -> u64 {
+    /// `put_off`: what the calling thread has still to count in, less what it has still to count out.
+    pub(crate) fn live_children(&self, put_off: i64) -> u64 {
         // Relaxed: a figure for people; nothing is decided by it.
         let signed = self.0.load(Ordering::Relaxed) as i64 >> CHILD.trailing_zeros();
-        u64::try_from(signed).unwrap_or(0)
+        u64::try_from(signed + put_off).unwrap_or(0)
     }
 }
 
@@ -279,13 +288,28 @@ mod tests {
     fn children_may_be_counted_out_before_they_are_counted_in() {
         let state = NodeState::new();
         assert_eq!(state.children_ended(3), AfterEnd::Leave);
-        assert_eq!(state.live_children(), 0);
+        assert_eq!(state.live_children(0), 0);
         state.children_added(5);
-        assert_eq!(state.live_children(), 2);
+        assert_eq!(state.live_children(0), 2);
         assert!(state.orders() == Orders::GoOn && !state.holds(), "the flags are untouched");
         assert_eq!(state.start_wait(), Wait::Pending);
         assert!(state.waits_only_for(2));
         assert_eq!(state.children_ended(2), AfterEnd::WakeWaiter);
+    }
+
+    #[test]
+    fn a_refused_child_is_not_mistaken_for_the_last_one() {
+        let state = NodeState::new();
+        state.children_added(1);
+        assert!(state.mark(Mark::Closed));
+        assert_eq!(state.start_wait(), Wait::Pending);
+        assert_eq!(state.children_ended(1), AfterEnd::WakeWaiter);
+        // The last child has the waiter slot until it says so, whoever else comes.
+        assert!(!state.child_added_if_open());
+        assert_eq!(state.live_children(0), 0);
+        assert_eq!(state.seen(), Seen::Waiting);
+        state.waiter_taken();
+        assert_eq!(state.seen(), Seen::Drained);
     }
 
     #[test]
@@ -306,7 +330,7 @@ mod tests {
         assert!(state.mark(Mark::Aborted), "a request is not yet an abort");
         assert!(!state.mark(Mark::Aborted));
         assert_eq!(state.orders(), Orders::Abort);
-        assert_eq!(state.live_children(), 1);
+        assert_eq!(state.live_children(0), 1);
     }
 
     #[test]

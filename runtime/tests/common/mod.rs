@@ -25,6 +25,14 @@ pub(crate) fn each_runtime(attack: impl Fn(&Runtime, &Ledger)) {
     }
 }
 
+/// As [`each_runtime`], on a clock that stands still while anything can run and jumps when nothing can.
+pub(crate) fn each_virtual_runtime(attack: impl Fn(&Runtime, &Ledger)) {
+    for workers in [1, 2] {
+        let runtime = Runtime::builder().worker_threads(workers).virtual_clock().build().expect("a runtime");
+        watched(|| attack(&runtime, &Ledger::new()));
+    }
+}
+
 /// Runs an async body in a scope three levels below a root, and gives what the root gives.
 ///
 /// What the body uses is moved into it level by level, so it is given references.

@@ -88,6 +88,11 @@ impl Gate {
         self.open.load(Ordering::SeqCst)
     }
 
+    /// How many polls have ended here.
+    pub(crate) fn waiting(&self) -> usize {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner).len()
+    }
+
     /// Waits without blocking the thread.
     pub(crate) async fn pass(&self) {
         std::future::poll_fn(|cx| {
