@@ -87,7 +87,7 @@ pub(super) const MODELS: &[Model] = &[
         seed: Seed::Operation {
             file: FILE,
             anchor: "pub(crate) fn child_added_if_open",
-            operation: "fetch_add",
+            operation: "fetch_update",
             fault: Fault::Split,
         },
     },

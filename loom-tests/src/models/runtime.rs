@@ -241,7 +241,7 @@ pub(super) const MODELS: &[Model] = &[
         seed: Seed::Operation {
             file: STATE,
             anchor: "pub(crate) fn child_added_if_open",
-            operation: "fetch_add",
+            operation: "fetch_update",
             fault: Fault::Remove,
         },
     },
