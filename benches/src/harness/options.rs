@@ -107,7 +107,7 @@ impl Options {
 
     /// How long a slot repeats its run.
     pub(super) fn slot(&self) -> Duration {
-        Duration::from_millis(if self.quick { 100 } else { 300 })
+        Duration::from_millis(if self.quick { 50 } else { 300 })
     }
 
     /// The works asked for.

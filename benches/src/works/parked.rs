@@ -40,7 +40,7 @@ const fn entry<const STATE: usize>(name: &'static str, about: &'static str) -> E
         workers: None,
         manner: Manner::Once,
         make: |size| {
-            let idle = Duration::from_millis(size.pick(200, 10, 1));
+            let idle = Duration::from_millis(size.pick(100, 10, 1));
             Box::new(Parked::<STATE> { tasks: size.pick(1_000_000, 10_000, 100), idle })
         },
     }
