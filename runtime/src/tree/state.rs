@@ -144,7 +144,7 @@ impl NodeState {
         // `close` that came before it.
         self.0
             .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |now| {
-                (now & CLOSED == 0).then(|| now + CHILD)
+                (now & CLOSED == 0).then(|| now.wrapping_add(CHILD))
             })
             .is_ok()
     }
