@@ -108,7 +108,7 @@ mod task;
 pub mod time;
 mod tree;
 
-pub use kinds::bounded::BoundedScope;
+pub use kinds::bounded::{BoundedScope, Place};
 pub use kinds::deadline::DeadlineElapsed;
 pub use kinds::fallible::{Failed, TryHandle, TryScope};
 pub use kinds::supervisor::{JoinError, SupervisedHandle, SupervisorScope};

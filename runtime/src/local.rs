@@ -33,7 +33,7 @@ use std::marker::PhantomData;
 use std::panic::Location;
 use std::time::{Duration, Instant};
 
-use crate::kinds::bounded::{Bounded, BoundedScope};
+use crate::kinds::bounded::{Bounded, BoundedScope, Place};
 use crate::kinds::deadline::{DeadlineElapsed, Timed};
 use crate::kinds::fallible::{Failed, Fallible, TryHandle, TryScope};
 use crate::kinds::supervisor::{Supervised, SupervisedHandle, Supervisor, SupervisorScope};
@@ -585,5 +585,15 @@ impl<'scope> Local<BoundedScope<'scope, '_>> {
     {
         // SAFETY: as in `spawn`.
         unsafe { self.scope.try_spawn_labelled(Label::here(), future) }
+    }
+
+    /// As [`BoundedScope::place`].
+    pub fn place(&self) -> impl Future<Output = Place<'scope>> + use<'scope> {
+        self.scope.place()
+    }
+
+    /// As [`BoundedScope::try_place`].
+    pub fn try_place(&self) -> Option<Place<'scope>> {
+        self.scope.try_place()
     }
 }

@@ -184,6 +184,58 @@ fn place_is_free_only_once_the_future_has_been_dropped() {
 }
 
 #[test]
+fn scope_that_owns_a_place_holds_it_until_all_of_it_has_ended() {
+    each_virtual_runtime(|runtime, ledger| {
+        three_deep!(runtime, async |scope| {
+            scope
+                .bounded(1, async move |bounded| {
+                    let place = bounded.place().await;
+                    bounded.scope().scope(async move |inner| {
+                        inner.alloc(place);
+                        inner.alloc(ledger.item("value"));
+                        inner.spawn(async {
+                            let _item = ledger.item("child");
+                            sleep(SECOND).await;
+                        });
+                    });
+                    assert!(bounded.try_place().is_none());
+                    let second = bounded.place().await;
+                    ledger.mark("second");
+                    assert_eq!(bounded.free_places(), 0);
+                    drop(second);
+                    assert_eq!(bounded.free_places(), 1);
+                })
+                .await;
+        });
+        ledger.assert_order("child", "value");
+        ledger.assert_order("value", "second");
+    });
+}
+
+#[test]
+fn place_that_is_asked_for_and_given_up_goes_to_the_next() {
+    each_virtual_runtime(|runtime, _| {
+        three_deep!(runtime, async |scope| {
+            scope
+                .bounded(1, async move |bounded| {
+                    let held = bounded.place().await;
+                    let (mut first, mut second) = (bounded.place(), bounded.place());
+                    assert!(poll_once(&mut first).await.is_pending());
+                    assert!(poll_once(&mut second).await.is_pending());
+                    drop(held);
+                    // Granted to the first, who does not look.
+                    assert!(bounded.try_place().is_none());
+                    assert!(poll_once(&mut second).await.is_pending());
+                    drop(first);
+                    assert!(poll_once(&mut second).await.is_ready());
+                    assert_eq!(bounded.free_places(), 1);
+                })
+                .await;
+        });
+    });
+}
+
+#[test]
 fn place_of_a_child_whose_drop_panics_is_free_again() {
     each_virtual_runtime(|runtime, _| {
         let free = &Mutex::new(None);

@@ -32,10 +32,9 @@ impl<'r> Acceptor<'r> {
         Acceptor { listener, router, short: false }
     }
 
-    /// The next connection. Waits while the router has no room, and while the system has none.
+    /// The next connection. Waits while the system has no room for it.
     pub async fn next(&mut self) -> TcpStream {
         loop {
-            self.router.room().await;
             match self.listener.accept().await {
                 Ok((socket, peer)) => {
                     self.short = false;

@@ -38,7 +38,7 @@ fn serve(settings: &Settings) -> ExitCode {
     let served = serve::run(settings, &router, |addr| {
         let signals = Signals::new()?;
         announce(addr);
-        Ok(signals.into_stop())
+        Ok(signals)
     });
     match served {
         Ok(()) => {

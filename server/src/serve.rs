@@ -10,6 +10,7 @@ use treescope::net::TcpListener;
 use crate::designs::{Design, RuntimeKind, scoped};
 use crate::limits::Limits;
 use crate::router::Router;
+use crate::shutdown::Stop;
 
 /// What to serve, where and with how much.
 #[derive(Clone, Copy, Debug)]
@@ -54,8 +55,7 @@ impl std::error::Error for StartError {
 
 /// Serves with `router` as its state, until it is told to stop and all connections have ended.
 ///
-/// `listening` is called when clients can connect, with the address; it gives `stop`, which returns
-/// when the server is to stop, and a second time when it is to stop at once.
+/// `listening` is called when clients can connect, with the address; it gives what tells the server to stop.
 ///
 /// # Errors
 ///
@@ -64,6 +64,14 @@ impl std::error::Error for StartError {
 /// ```
 /// use server::router::Router;
 /// use server::serve::{Settings, run};
+/// use server::shutdown::Stop;
+///
+/// /// Stops as soon as it listens.
+/// struct Now;
+///
+/// impl Stop for Now {
+///     async fn told(&mut self) {}
+/// }
 ///
 /// let settings = Settings {
 ///     addr: "127.0.0.1:0".parse()?,
@@ -72,11 +80,10 @@ impl std::error::Error for StartError {
 ///     runtime: Default::default(),
 ///     limits: Default::default(),
 /// };
-/// // Stops as soon as it listens.
-/// run(&settings, &Router::new(settings.limits), |_addr| Ok(async || ()))?;
+/// run(&settings, &Router::new(settings.limits), |_addr| Ok(Now))?;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-pub fn run<S: AsyncFnMut()>(
+pub fn run<S: Stop>(
     settings: &Settings,
     router: &Router,
     listening: impl FnOnce(SocketAddr) -> io::Result<S>,

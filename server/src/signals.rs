@@ -6,11 +6,14 @@ use std::process;
 use futures_lite::future;
 use treescope::signal::{Signal, SignalKind};
 
+use crate::shutdown::Stop;
+
 /// SIGINT and SIGTERM, from when this was made.
 #[derive(Debug)]
 pub struct Signals {
     interrupt: Signal,
     terminate: Signal,
+    stopping: bool,
 }
 
 impl Signals {
@@ -23,21 +26,8 @@ impl Signals {
         Ok(Signals {
             interrupt: Signal::new(SignalKind::INTERRUPT)?,
             terminate: Signal::new(SignalKind::TERMINATE)?,
+            stopping: false,
         })
-    }
-
-    /// A `stop` for [`run`](crate::serve::run): returns at the first signal, and at the second ends the
-    /// process at once, with the exit code that a shell reports for it: 130 or 143.
-    pub fn into_stop(self) -> impl AsyncFnMut() {
-        let mut stopping = false;
-        async move || {
-            let number = self.next().await;
-            if stopping {
-                process::exit(128 + number);
-            }
-            stopping = true;
-            tracing::info!("stopping; a second signal ends it at once");
-        }
     }
 
     /// The number of the next signal.
@@ -48,5 +38,18 @@ impl Signals {
             Err(_) => future::pending().await,
         };
         future::or(one(&self.interrupt), one(&self.terminate)).await
+    }
+}
+
+impl Stop for Signals {
+    /// Returns at the first signal, and at the second ends the process at once, with the exit code that a
+    /// shell reports for it: 130 or 143.
+    async fn told(&mut self) {
+        let number = self.next().await;
+        if self.stopping {
+            process::exit(128 + number);
+        }
+        self.stopping = true;
+        tracing::info!("stopping; a second signal ends it at once");
     }
 }

@@ -3,6 +3,9 @@
 //! A child holds a *place* from before it is spawned until its future has been dropped. Who finds no place free waits in
 //! a queue, first come first served: a freed place goes straight to the first in the queue (its entry is marked
 //! `granted` before it is woken), so that a newcomer cannot overtake it. One that stops waiting hands its grant on.
+//!
+//! A child *scope* takes a place by owning it: [`BoundedScope::place`]. That was chosen over a second set of ways to open
+//! scopes, because a place that is a value can be taken before there is anything to open, as an accept loop must.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -65,8 +68,9 @@ struct Waiting {
     waker: Waker,
 }
 
-/// A place that is taken; given back when dropped.
-pub(crate) struct Place<'scope>(&'scope Places);
+/// One of a bounded scope's places, taken; given back when this is dropped. See [`BoundedScope::place`].
+#[must_use = "dropping a place gives it back"]
+pub struct Place<'scope>(&'scope Places);
 
 impl Places {
     fn try_take(&self) -> Option<Place<'_>> {
@@ -138,6 +142,12 @@ impl Places {
         if left.is_some_and(|left| left.granted) {
             self.give_back();
         }
+    }
+}
+
+impl fmt::Debug for Place<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Place").finish_non_exhaustive()
     }
 }
 
@@ -217,12 +227,42 @@ impl<'scope, 'env> BoundedScope<'scope, 'env> {
             .map_err(|placed| placed.future)
     }
 
+    /// Waits for a place without a child for it yet. Dropped before it is ready, it leaves the queue.
+    ///
+    /// [Alloc](Scope::alloc) it in a child scope, before anything else, and that scope holds the place until all of it
+    /// has ended.
+    ///
+    /// ```
+    /// use treescope::Scope;
+    ///
+    /// treescope::block_on(async |root| {
+    ///     root.bounded(2, async |connections| {
+    ///         for id in 0..10 {
+    ///             let place = connections.place().await;
+    ///             connections.scope().scope(async move |connection| {
+    ///                 connection.alloc(place);
+    ///                 connection.spawn(async move { println!("serving {id}") });
+    ///             });
+    ///         }
+    ///     });
+    /// });
+    /// ```
+    pub fn place(&self) -> impl Future<Output = Place<'scope>> + Send + use<'scope> {
+        Take { places: self.places, ticket: None }
+    }
+
+    /// A place, if one is free.
+    pub fn try_place(&self) -> Option<Place<'scope>> {
+        self.places.try_take()
+    }
+
     /// How many places are free now.
     pub fn free_places(&self) -> usize {
         self.places.0.lock().free
     }
 
-    /// The scope itself: for its values, child scopes and cancel. Child scopes opened in it take no place.
+    /// The scope itself: for its values, child scopes and cancel. Child scopes opened in it take no
+    /// place, unless they [own one](Self::place).
     pub fn scope(&self) -> &'scope Scope<'scope, 'env> {
         self.scope
     }

@@ -1,58 +1,83 @@
 //! Every connection is a scope, and borrows.
 //!
-//! The accept loop runs in the root's scope and spawns a scope per connection. The router lies on the
-//! stack frame below the root: connections borrow it, for the root does not return before they have
-//! ended. A connection's [`Link`] lies in the connection's own node: its reader and its writer borrow
-//! it, for a node drops what it owns after its children. There is no `Arc`, nothing is `'static`, and
-//! no task outlives the one that started it.
+//! ```text
+//!   root      the stack frame below it owns the router
+//!     server              bounded: accepts; its children are connections; told to stop, it cancels them
+//!       conn-17           fallible: reads; owns the link, its place among the connections, its goodbye
+//!         writer          writes
+//! ```
+//!
+//! The router lies on the stack frame below the root: connections borrow it, for the root does not return
+//! before they have ended. A connection's [`Link`] lies in the connection's own node: its reader and its
+//! writer borrow it, for a node drops what it owns after its children. If one of the two fails the other is
+//! dropped, and the cause is told once, with its place in the tree. There is no `Arc`, nothing is `'static`,
+//! no task outlives the one that started it, and nothing has to be told to stop that the tree can stop.
 
 use futures_lite::future;
-use treescope::Scope;
-use treescope::net::TcpListener;
-use treescope::time::timeout;
+use treescope::net::{TcpListener, TcpStream};
+use treescope::{BoundedScope, CauseKind, Place, Scope, TryScope};
 
 use crate::accept::Acceptor;
-use crate::link::{Link, ReadEnd};
+use crate::link::{Gone, Link};
 use crate::router::Router;
-use crate::shutdown;
+use crate::shutdown::{self, Stop};
 
-/// Serves until `stop` returns, then delivers what is queued; at once if `stop` returns again.
+/// Serves until `stop` tells so, then delivers what is queued; at once if `stop` tells so again.
 pub async fn serve<'scope>(
-    scope: &'scope Scope<'scope, '_>,
+    root: &'scope Scope<'scope, '_>,
     router: &'scope Router,
     listener: TcpListener,
-    mut stop: impl AsyncFnMut(),
+    mut stop: impl Stop + 'scope,
 ) {
-    future::or(accept(scope, router, listener), stop()).await;
-    shutdown::deliver(router, stop).await;
+    let limits = router.limits();
+    let connections = root.open().name("server").bounded(limits.max_connections, async move |places| {
+        let server = places.scope();
+        future::or(accept(places, router, listener), stop.told()).await;
+        server.defer(Link::GOODBYE, shutdown::goodbye(router, router.stats().discarded.get()));
+        shutdown::deliver(server, router, stop).await;
+    });
+    // Ends by itself, or by the abort after the grace period, without a value that anybody could await.
+    drop(connections);
 }
 
-async fn accept<'scope>(scope: &'scope Scope<'scope, '_>, router: &'scope Router, listener: TcpListener) {
+async fn accept<'scope>(places: BoundedScope<'scope, '_>, router: &'scope Router, listener: TcpListener) {
     let mut acceptor = Acceptor::new(listener, router);
     loop {
+        let place = places.place().await;
         let socket = acceptor.next().await;
-        let Some(seat) = router.seat() else { continue };
-        let link = Link::new(router, seat, socket);
-        scope.scope(async move |connection| {
-            let link = &*connection.alloc(link);
-            let writer = connection.spawn(link.write());
-            match link.read().await {
-                ReadEnd::Stopped => {}
-                ReadEnd::Eof => {
-                    link.finish();
-                    if timeout(router.limits().stall_timeout, writer).await.is_err() {
-                        link.close();
-                    }
-                }
-                ReadEnd::Broken(error) => {
-                    tracing::debug!(id = link.id(), %error, "broken on read");
-                    link.close();
-                }
-                ReadEnd::TooLong(error) => {
-                    tracing::info!(id = link.id(), %error, "disconnected");
-                    link.close();
-                }
-            }
-        });
+        connect(places.scope(), router, place, socket);
     }
+}
+
+/// Opens a connection's scope.
+fn connect<'scope>(
+    server: &'scope Scope<'scope, '_>,
+    router: &'scope Router,
+    place: Place<'scope>,
+    socket: TcpStream,
+) {
+    let Some(seat) = router.seat() else { return };
+    let name = format!("conn-{}", seat.id());
+    server.open().name(name).try_scope(async move |connection| {
+        connection.alloc(place);
+        let link = &*connection.alloc(Link::new(router, seat, socket));
+        connection.defer(Link::GOODBYE, end(connection, link));
+        connection.spawn_named("writer", link.write());
+        link.read(connection.cancelled()).await?;
+        if !connection.is_cancelled() {
+            link.finish();
+            connection.cancel_because(router.limits().stall_timeout, "the client closed its sending side");
+        }
+        Ok(())
+    });
+}
+
+/// The end of a connection, whatever the way out.
+async fn end(connection: TryScope<'_, '_, Gone>, link: &Link<'_>) {
+    match connection.cause() {
+        Some(cause) if cause.kind() == CauseKind::Error => tracing::info!("{cause}"),
+        Some(cause) => tracing::debug!("{}: {cause}", connection.path()),
+        None => {}
+    }
+    link.goodbye().await;
 }

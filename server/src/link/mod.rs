@@ -5,10 +5,13 @@
 //! | what happens | the reader | the writer | what is queued for it |
 //! |---|---|---|---|
 //! | the client closes its sending side, or all of it | ends | writes the rest, then ends | is delivered, for at most `stall_timeout` |
-//! | the client resets | ends | ends | is dropped |
-//! | a frame is too long | ends | ends | is dropped |
-//! | nothing is taken for `stall_timeout` | is stopped | ends | is dropped |
-//! | the server stops | is stopped | writes the rest, then ends | is delivered, for at most `grace` |
+//! | the client resets | fails | is dropped | is dropped |
+//! | a frame is too long | fails | is dropped | is dropped |
+//! | nothing is taken for `stall_timeout` | is dropped | fails | is dropped |
+//! | the server stops | ends | writes the rest, then ends | is delivered, for at most `grace` |
+//!
+//! Nothing here tells the other half to stop: reader and writer are one scope, and if one [fails](Gone) the
+//! scope drops the other.
 //!
 //! In each case the id is unknown from the moment in the first column on: later frames to it are
 //! dropped and counted, and senders that wait for it go on. (When the server stops, from the moment
@@ -17,6 +20,8 @@
 //! server about that until it sends something, so every client that leaves would keep its id, its seat
 //! and its file descriptor until somebody writes to it.
 
+mod gone;
+mod linger;
 mod read;
 mod write;
 
@@ -24,7 +29,7 @@ use treescope::net::TcpStream;
 
 use crate::router::{Router, Seat};
 
-pub use read::ReadEnd;
+pub use gone::Gone;
 
 /// A connection: what its reader and its writer borrow.
 #[derive(Debug)]
@@ -49,11 +54,10 @@ impl<'r> Link<'r> {
     pub fn finish(&self) {
         self.seat.finish();
     }
+}
 
-    /// Ends the connection at once.
-    pub fn close(&self) {
-        self.seat.close();
-        // Fails if the peer has gone already, and then there is nothing to shut down.
-        let _ = self.socket.shutdown(std::net::Shutdown::Both);
+impl Drop for Link<'_> {
+    fn drop(&mut self) {
+        self.router.stats().discarded.add(self.seat.queued());
     }
 }

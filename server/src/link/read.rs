@@ -2,13 +2,12 @@
 
 use std::cell::RefCell;
 use std::future::poll_fn;
-use std::io;
-use std::pin::Pin;
-use std::task::{Poll, Waker};
+use std::pin::{Pin, pin};
+use std::task::Poll;
 
 use futures_lite::io::AsyncRead;
 
-use super::Link;
+use super::{Gone, Link};
 use crate::protocol::{Inbox, TooLong};
 use crate::router::Routed;
 
@@ -22,49 +21,44 @@ thread_local! {
     pub(super) static SCRATCH: RefCell<Box<[u8]>> = RefCell::new(vec![0; READ].into_boxed_slice());
 }
 
-/// Why a reader ended.
-#[derive(Debug)]
-pub enum ReadEnd {
-    /// The client has closed its sending side. What it sent of an incomplete frame is discarded.
-    Eof,
-    /// The server stops, or the writer has given up.
-    Stopped,
-    /// The connection broke.
-    Broken(io::Error),
-    /// The client does not keep to the protocol.
-    TooLong(TooLong),
-}
-
 impl Link<'_> {
-    /// Reads and routes frames until the connection ends.
+    /// Reads and routes frames until the client has closed its sending side or `stop` is ready. What was sent
+    /// of an incomplete frame is discarded then; what was read of complete ones is delivered first.
     ///
     /// A frame whose receiver is full makes this reader wait, so TCP pushes back on this sender alone.
-    pub async fn read(&self) -> ReadEnd {
-        let _reading = self.seat.reading();
-        let mut inbox = Inbox::new(self.router.limits().max_frame);
-        let mut left = None;
-        loop {
-            let routed = match self.receive(&mut inbox, &mut left).await {
-                Ok(Ok(Routed::Blocked)) => self.deliver(&mut inbox).await,
-                Ok(routed) => routed.map(drop),
-                Err(end) => return end,
-            };
-            if let Err(too_long) = routed {
-                self.router.stats().too_long.add(1);
-                return ReadEnd::TooLong(too_long);
-            }
+    ///
+    /// # Errors
+    ///
+    /// [`Gone::Broken`] and [`Gone::TooLong`].
+    pub async fn read(&self, stop: impl Future<Output = ()>) -> Result<(), Gone> {
+        let mut stop = pin!(stop);
+        let result = self.read_until(stop.as_mut()).await;
+        if let Err(gone) = &result {
+            gone.count(self.router.stats());
         }
+        result
     }
 
-    /// Reads once and routes what is complete.
+    async fn read_until(&self, mut stop: Pin<&mut impl Future<Output = ()>>) -> Result<(), Gone> {
+        let _reading = self.seat.reading();
+        let mut inbox = Inbox::new(self.router.limits().max_frame);
+        while let Some(routed) = self.receive(&mut inbox, stop.as_mut()).await? {
+            if routed == Routed::Blocked {
+                self.deliver(&mut inbox).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Reads once and routes what is complete. `None`: there is nothing more to read.
     async fn receive(
         &self,
         inbox: &mut Inbox,
-        left: &mut Option<Waker>,
-    ) -> Result<Result<Routed, TooLong>, ReadEnd> {
+        mut stop: Pin<&mut impl Future<Output = ()>>,
+    ) -> Result<Option<Routed>, Gone> {
         poll_fn(|cx| {
-            if self.seat.poll_stop(left, cx).is_ready() {
-                return Poll::Ready(Err(ReadEnd::Stopped));
+            if stop.as_mut().poll(cx).is_ready() {
+                return Poll::Ready(Ok(None));
             }
             let read = |space: &mut [u8]| match Pin::new(&mut &self.socket).poll_read(cx, space) {
                 Poll::Ready(result) => result.map_err(Some),
@@ -73,12 +67,12 @@ impl Link<'_> {
             let received = SCRATCH
                 .with_borrow_mut(|scratch| inbox.receive(scratch, read, |frames| self.router.route(frames)));
             match received {
-                Ok((0, _)) => Poll::Ready(Err(ReadEnd::Eof)),
+                Ok((0, _)) => Poll::Ready(Ok(None)),
                 Ok((_, routed)) => {
                     self.router.stats().reads.add(1);
-                    Poll::Ready(Ok(routed))
+                    Poll::Ready(Ok(Some(routed?)))
                 }
-                Err(Some(error)) => Poll::Ready(Err(ReadEnd::Broken(error))),
+                Err(Some(error)) => Poll::Ready(Err(error.into())),
                 Err(None) => Poll::Pending,
             }
         })

@@ -61,15 +61,10 @@ impl Router {
         self.registry.slots().map(slot::Slot::queued).sum()
     }
 
-    /// Waits until [`count`](Router::count) is as wanted. One task may wait at a time: the root, which
-    /// accepts and then shuts down.
+    /// Waits until [`count`](Router::count) is as wanted. One task may wait at a time: the one that accepts
+    /// and then shuts down.
     pub async fn until(&self, wanted: impl Fn(Count) -> bool) {
         self.registry.until(wanted).await;
-    }
-
-    /// Waits until one more connection may be accepted.
-    pub async fn room(&self) {
-        self.until(|count| count.live < self.limits.max_connections).await;
     }
 
     /// Gives a new connection its id, and queues the greeting. `None` if there is no room.
@@ -111,19 +106,9 @@ impl Router {
         Tally { stats: &self.stats, frames: 0, bytes: 0, dropped: 0 }.count(run, offer)
     }
 
-    /// Tells every reader to stop.
-    pub fn stop_reading(&self) {
-        self.registry.slots().for_each(slot::Slot::stop_reading);
-    }
-
     /// Lets every writer end when it has written what is queued; no further frame is queued.
     pub fn finish(&self) {
         self.registry.slots().for_each(slot::Slot::finish);
-    }
-
-    /// Ends every connection at once.
-    pub fn close(&self) {
-        self.registry.slots().for_each(slot::Slot::close);
     }
 }
 

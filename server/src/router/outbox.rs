@@ -5,8 +5,10 @@
 //! - *senders*: the readers of any connections, this one's own included. They append frames.
 //! - *the writer* of this connection. It takes everything queued in one buffer and hands it to the
 //!   kernel while senders fill the other one, so any number of frames leaves in one write.
-//! - *the reader* of this connection, only to be told to stop.
-//! - *the connection's body* and *the root*, which end the outbox ([`finish`](Outbox::finish), [`close`](Outbox::close)).
+//! - *the connection's reader* and *the shutdown*, which let the outbox run dry ([`finish`](Outbox::finish)).
+//! - *the seat*, which ends it ([`vacate`](Outbox::vacate)) when the connection's tasks are gone.
+//!
+//! Nobody tells the writer to give up: a connection that fails is a scope that is aborted, and the writer is dropped.
 //!
 //! All state is behind the one short lock of the [slot](super::slot) that owns the outbox; wakers run
 //! after it is released, out of [`Wakes`]. There is no other memory, so there is no ordering to argue
@@ -15,12 +17,12 @@
 //! # States
 //!
 //! ```text
-//!             open               finish                close              vacate
-//!   Vacant ---------> Open ----------------> Finishing -------> Closed ----------> Vacant (next generation)
-//!                      |    no more frames;      |                ^
-//!                      |    what is queued       | close          |
-//!                      |    goes out             +----------------+
-//!                      +------------------------------------------+
+//!             open              finish                         vacate
+//!   Vacant ---------> Open ---------------------> Finishing ------------> Vacant (next generation)
+//!                      |  no more frames; what is                           ^
+//!                      |  queued goes out                                   |
+//!                      +----------------------------------------------------+
+//!                                             vacate
 //! ```
 //!
 //! # Bound
@@ -31,7 +33,7 @@
 //! # No lost wake
 //!
 //! *The writer* sleeps only in [`poll_take`](Outbox::poll_take), having seen, under the lock, nothing
-//! pending and the state `Open`. Whatever changes either (`append`, `finish`, `close`) does it under the
+//! pending and the state `Open`. Whatever changes either (`append`, `finish`) does it under the
 //! same lock and takes the writer's waker in the same step.
 //!
 //! *Senders* wait in order of arrival in `waiting`. While anyone waits nobody else appends, so the queue
@@ -58,7 +60,6 @@ enum State {
     Vacant,
     Open,
     Finishing,
-    Closed,
 }
 
 /// What became of frames that were offered.
@@ -84,7 +85,6 @@ struct Waiting {
 #[derive(Debug, Default)]
 pub(super) struct Wakes {
     writer: Option<Waker>,
-    reader: Option<Waker>,
     sender: Option<Waker>,
     senders: VecDeque<Waiting>,
 }
@@ -92,7 +92,7 @@ pub(super) struct Wakes {
 impl Wakes {
     pub(super) fn fire(self) {
         let senders = self.senders.into_iter().filter_map(|waiting| waiting.waker);
-        for waker in [self.writer, self.reader, self.sender].into_iter().flatten().chain(senders) {
+        for waker in [self.writer, self.sender].into_iter().flatten().chain(senders) {
             waker.wake();
         }
     }
@@ -110,10 +110,8 @@ pub(super) struct Outbox {
     in_flight: usize,
     waiting: VecDeque<Waiting>,
     next_ticket: u64,
+    /// The writer, while it sleeps.
     writer: Option<Waker>,
-    /// The writer sleeps until there is output, and not only until the outbox is closed.
-    writer_idle: bool,
-    reader: Option<Waker>,
 }
 
 impl Outbox {
@@ -138,40 +136,17 @@ impl Outbox {
         if self.state == State::Open {
             self.state = State::Finishing;
             wakes.senders = std::mem::take(&mut self.waiting);
-            self.wake_idle_writer(wakes);
+            self.wake_writer(wakes);
         }
     }
 
-    /// Drops what is queued; the writer and the reader end at once.
-    pub(super) fn close(&mut self, wakes: &mut Wakes) {
-        if matches!(self.state, State::Open | State::Finishing) {
-            self.state = State::Closed;
-            self.pending = Vec::new();
-            self.in_flight = 0;
-            wakes.senders = std::mem::take(&mut self.waiting);
-            wakes.writer = self.writer.take();
-            wakes.reader = self.reader.take();
-        }
-    }
-
-    /// Makes room for the next occupant. The connection's tasks are gone.
+    /// Drops what is queued and makes room for the next occupant. The connection's tasks are gone.
     pub(super) fn vacate(&mut self, wakes: &mut Wakes) {
-        self.close(wakes);
         self.state = State::Vacant;
-        (self.writer, self.reader, self.writer_idle) = (None, None, false);
-    }
-
-    /// Wakes the reader, for it has been told to stop by other means.
-    pub(super) fn wake_reader(&mut self, wakes: &mut Wakes) {
-        wakes.reader = self.reader.take();
-    }
-
-    pub(super) fn set_reader(&mut self, waker: &Waker) {
-        self.reader = Some(waker.clone());
-    }
-
-    pub(super) fn is_closed(&self) -> bool {
-        self.state == State::Closed
+        self.pending = Vec::new();
+        self.in_flight = 0;
+        self.writer = None;
+        wakes.senders = std::mem::take(&mut self.waiting);
     }
 
     /// How many bytes are queued.
@@ -237,7 +212,6 @@ impl Outbox {
     ) -> Poll<bool> {
         written.clear();
         self.in_flight = 0;
-        self.writer_idle = false;
         if !self.pending.is_empty() {
             std::mem::swap(&mut self.pending, written);
             self.in_flight = written.len();
@@ -253,8 +227,7 @@ impl Outbox {
                 *buffer = Vec::new();
             }
         }
-        self.sleep_writer(cx);
-        self.writer_idle = true;
+        self.writer = Some(cx.waker().clone());
         Poll::Pending
     }
 
@@ -262,15 +235,6 @@ impl Outbox {
     pub(super) fn wrote(&mut self, n: usize, wakes: &mut Wakes) {
         self.in_flight = self.in_flight.saturating_sub(n);
         self.wake_front(wakes);
-    }
-
-    /// Ready when the outbox is closed; the writer waits for that beside the socket.
-    pub(super) fn poll_closed(&mut self, cx: &Context<'_>) -> Poll<()> {
-        if self.is_closed() {
-            return Poll::Ready(());
-        }
-        self.sleep_writer(cx);
-        Poll::Pending
     }
 
     fn takes_frames_for(&self, id: u32) -> bool {
@@ -293,7 +257,7 @@ impl Outbox {
             queued += 1;
         }
         if queued > 0 {
-            self.wake_idle_writer(wakes);
+            self.wake_writer(wakes);
         }
         queued
     }
@@ -328,17 +292,8 @@ impl Outbox {
         }
     }
 
-    fn wake_idle_writer(&mut self, wakes: &mut Wakes) {
-        if std::mem::take(&mut self.writer_idle) {
-            wakes.writer = self.writer.take();
-        }
-    }
-
-    fn sleep_writer(&mut self, cx: &Context<'_>) {
-        match &mut self.writer {
-            Some(waker) => waker.clone_from(cx.waker()),
-            none => *none = Some(cx.waker().clone()),
-        }
+    fn wake_writer(&mut self, wakes: &mut Wakes) {
+        wakes.writer = self.writer.take();
     }
 }
 

@@ -8,7 +8,7 @@
 use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::sync::OnceLock;
-use std::task::{Context, Poll, Waker};
+use std::task::{Poll, Waker};
 
 use parking_lot::Mutex;
 
@@ -18,7 +18,7 @@ use crate::limits::Limits;
 
 const SEGMENT: usize = 256;
 
-/// How many connections there are, as the accept loop and the root want to know it.
+/// How many connections there are, as the accept loop and the shutdown want to know it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Count {
     /// Connections that have a seat.
@@ -37,8 +37,8 @@ struct Census {
     free: VecDeque<usize>,
     /// Slots `0..made` exist.
     made: usize,
-    /// Only the root waits here: the accept loop for a seat, the shutdown for an empty house.
-    root: Option<Waker>,
+    /// One task waits here: the accept loop in a shortage, later the shutdown for an empty house.
+    waiting: Option<Waker>,
 }
 
 #[derive(Debug)]
@@ -105,7 +105,7 @@ impl Registry {
             if wanted(census.count) {
                 return Poll::Ready(());
             }
-            census.root = Some(cx.waker().clone());
+            census.waiting = Some(cx.waker().clone());
             Poll::Pending
         })
         .await;
@@ -120,13 +120,13 @@ impl Registry {
     }
 
     fn change(&self, change: impl FnOnce(&mut Census)) {
-        let root = {
+        let waiting = {
             let census = &mut *self.census.lock();
             change(census);
-            census.root.take()
+            census.waiting.take()
         };
-        if let Some(root) = root {
-            root.wake();
+        if let Some(waiting) = waiting {
+            waiting.wake();
         }
     }
 }
@@ -160,21 +160,6 @@ impl Seat<'_> {
     /// Accepts no more frames; [`take`](Seat::take) gives what is queued, then `false`.
     pub fn finish(&self) {
         self.slot.finish();
-    }
-
-    /// Drops what is queued and ends the reader and the writer.
-    pub fn close(&self) {
-        self.slot.close();
-    }
-
-    /// Ready when the seat is [closed](Seat::close). For the writer.
-    pub fn poll_closed(&self, cx: &Context<'_>) -> Poll<()> {
-        self.slot.poll_closed(cx)
-    }
-
-    /// Ready when the reader is to stop. For the reader; `left` is `None` at first.
-    pub fn poll_stop(&self, left: &mut Option<Waker>, cx: &Context<'_>) -> Poll<()> {
-        self.slot.poll_stop(left, cx)
     }
 
     /// How many bytes are queued for the connection.

@@ -1,9 +1,8 @@
-//! The place of one connection at a time: its outbox behind a lock, and the futures that wait for it.
+//! The place of one connection at a time: its outbox behind a lock, and the future that waits for it.
 
 use std::future::poll_fn;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll};
 
 use parking_lot::Mutex;
 
@@ -15,12 +14,6 @@ use crate::protocol::Run;
 #[repr(align(64))]
 pub(super) struct Slot {
     outbox: Mutex<Outbox>,
-    /// The reader is to stop. Beside the lock, for it is looked at before every read.
-    ///
-    /// Relaxed: whoever sets it wakes the reader afterwards, under the lock under which the reader has
-    /// left its waker. Either the waker is there, and the wake orders the store before the poll that
-    /// it causes; or the reader leaves it later, and the lock orders the store before the load after.
-    stop: AtomicBool,
 }
 
 impl Slot {
@@ -34,7 +27,6 @@ impl Slot {
 
     /// Takes an occupant; gives its id.
     pub(super) fn open(&self, limit: usize, id: impl FnOnce(u32) -> u32) -> u32 {
-        self.stop.store(false, Ordering::Relaxed);
         self.outbox.lock().open(limit, id)
     }
 
@@ -42,18 +34,8 @@ impl Slot {
         self.with(Outbox::finish);
     }
 
-    pub(super) fn close(&self) {
-        self.stop.store(true, Ordering::Relaxed);
-        self.with(Outbox::close);
-    }
-
     pub(super) fn vacate(&self) {
         self.with(Outbox::vacate);
-    }
-
-    pub(super) fn stop_reading(&self) {
-        self.stop.store(true, Ordering::Relaxed);
-        self.with(Outbox::wake_reader);
     }
 
     pub(super) fn queued(&self) -> usize {
@@ -75,20 +57,6 @@ impl Slot {
 
     pub(super) fn wrote(&self, n: usize) {
         self.with(|outbox, wakes| outbox.wrote(n, wakes));
-    }
-
-    pub(super) fn poll_closed(&self, cx: &Context<'_>) -> Poll<()> {
-        self.outbox.lock().poll_closed(cx)
-    }
-
-    /// Whether the reader is to stop; wakes it when that changes. `left` is the waker that this reader
-    /// has left here: a task's waker hardly ever changes, so the lock is hardly ever taken.
-    pub(super) fn poll_stop(&self, left: &mut Option<Waker>, cx: &Context<'_>) -> Poll<()> {
-        if !left.as_ref().is_some_and(|waker| waker.will_wake(cx.waker())) {
-            self.outbox.lock().set_reader(cx.waker());
-            *left = Some(cx.waker().clone());
-        }
-        if self.stop.load(Ordering::Relaxed) { Poll::Ready(()) } else { Poll::Pending }
     }
 }
 

@@ -33,6 +33,8 @@ pub struct Stats {
     pub frames: Counter,
     /// Bytes of these frames, ends included, headers not.
     pub bytes: Counter,
+    /// Bytes queued for a connection that ended before the kernel took them.
+    pub discarded: Counter,
     /// Frames dropped because their receiver was unknown or departed before they were queued.
     pub dropped: Counter,
     /// Writes of which the kernel took at least a byte.

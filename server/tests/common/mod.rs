@@ -60,8 +60,10 @@ impl Stop {
             waker.wake();
         }
     }
+}
 
-    async fn called(&self) {
+impl server::shutdown::Stop for &Stop {
+    async fn told(&mut self) {
         poll_fn(|cx| {
             let mut state = self.lock();
             if state.0 > 0 {
@@ -149,7 +151,7 @@ pub fn with_workers<R>(workers: usize, limits: Limits, test: impl FnOnce(&Server
         threads.spawn(move || {
             run(&settings, router, |addr| {
                 listening.send(addr).unwrap();
-                Ok(async || stop.called().await)
+                Ok(stop)
             })
             .unwrap();
             let _ = over.send(());
