@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 pub struct Ended {
     /// What became of it.
     pub outcome: Outcome,
-    /// Executions explored, the failing one included.
+    /// Executions explored, the failing one included; 0 if it died without a report.
     pub executions: u64,
     /// How long it took.
     pub time: Duration,

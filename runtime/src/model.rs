@@ -277,6 +277,29 @@ impl Visitors {
     }
 }
 
+// ---- sched/mod.rs: roots that sleep ----------------------------------------------------------------------------
+
+pub struct AwakeRoots(sched::AwakeRoots);
+
+impl AwakeRoots {
+    #[allow(clippy::new_without_default)]
+    pub fn new() -> Self {
+        Self(sched::AwakeRoots::new())
+    }
+
+    pub fn enter(&self) {
+        self.0.enter();
+    }
+
+    pub fn leave(&self) {
+        self.0.leave();
+    }
+
+    pub fn is_none(&self) -> bool {
+        self.0.is_none()
+    }
+}
+
 // ---- sched/worker.rs: workers without a tree -------------------------------------------------------------------
 
 /// A scheduler and its workers' threads.

@@ -176,7 +176,7 @@ usage: models [--full | --bound <n>] [--no-seeds | --seeds-only] [--verbose] [<n
     fn progress(model: &Model, seeded: bool, ended: &Ended, verbose: bool) {
         let what = if seeded { "seeded" } else { "shipped" };
         eprintln!("  {:<40} {what:<8} {:>7.1} s", model.name, ended.time.as_secs_f64());
-        let expected = seeded == matches!(ended.outcome, Outcome::Failed(_));
+        let expected = seeded == matches!(ended.outcome, Outcome::Failed(_)) && ended.executions > 0;
         if !expected || verbose {
             eprintln!("{}", ended.output);
         }
@@ -200,6 +200,8 @@ usage: models [--full | --bound <n>] [--no-seeds | --seeds-only] [--verbose] [<n
             };
             let caught = match seeded.as_ref().map(|ended| (&ended.outcome, ended.executions)) {
                 None => "not seeded:".to_owned(),
+                // A process that dies before it says in which execution has not shown that the model saw anything.
+                Some((Outcome::Failed(_), 0)) => "NOT CAUGHT (died without a report):".to_owned(),
                 Some((Outcome::Failed(_), executions)) => format!("caught in execution {executions}:"),
                 Some((Outcome::Passed, _)) => "NOT CAUGHT:".to_owned(),
                 Some((Outcome::TimedOut, _)) => "NOT CAUGHT (no end):".to_owned(),

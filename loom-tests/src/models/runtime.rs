@@ -195,7 +195,7 @@ pub(super) const MODELS: &[Model] = &[
         bug: "a root that falls asleep does not say so",
         seed: Seed::Operation {
             file: "sched/mod.rs",
-            anchor: "pub(crate) fn falls_asleep",
+            anchor: "pub(crate) fn leave(&self) {\n        // Release: pairs with Acquire in `is_none`",
             operation: "fetch_sub",
             fault: Fault::Remove,
         },

@@ -4,6 +4,7 @@
 //! memory is freed is found even if no later access happens to read garbage.
 
 use std::sync::atomic::Ordering;
+use std::sync::{Arc as StdArc, Mutex as StdMutex};
 
 use super::fault::{Plan, came_to, note, plan};
 
@@ -189,6 +190,69 @@ pub(crate) mod atomic {
         fetch_xor: |a, b| a ^ b,
     });
     atomic!(AtomicPtr<T>, *mut T, std::ptr::null_mut(), {});
+}
+
+/// A model's failure, with a report: models end the process at a panic.
+pub(crate) fn internal_error(what: &str) -> ! {
+    panic!("internal error: {what}")
+}
+
+/// A pointer that many read and one of them wins.
+///
+/// A read that won must happen before the next write, or the processor may perform it after that write and give what
+/// was put there later. In an interleaving the read has been performed by then, whatever the orderings, so loom by itself
+/// sees nothing. So every read leaves a witness, a cell that it reads; if it won, the next write of the slot writes the
+/// witness too, and loom reports a race unless the orderings put the one before the other.
+#[derive(Debug)]
+pub(crate) struct Slot {
+    pointer: atomic::AtomicPtr<()>,
+    /// Reads that won since the last write. Not loom's lock, which would order what it is to check.
+    won: StdArc<StdMutex<Vec<UnsafeCell<()>>>>,
+}
+
+/// What was read from a slot.
+#[must_use]
+#[derive(Debug)]
+pub(crate) struct Read {
+    pointer: *mut (),
+    witness: UnsafeCell<()>,
+    won: StdArc<StdMutex<Vec<UnsafeCell<()>>>>,
+}
+
+impl Slot {
+    pub(crate) fn empty() -> Self {
+        Self { pointer: atomic::AtomicPtr::new(std::ptr::null_mut()), won: StdArc::default() }
+    }
+
+    #[track_caller]
+    pub(crate) fn read(&self, order: Ordering) -> Read {
+        let pointer = self.pointer.load(order);
+        let witness = UnsafeCell::new(());
+        witness.with(|_| ());
+        Read { pointer, witness, won: self.won.clone() }
+    }
+
+    #[track_caller]
+    pub(crate) fn write(&self, pointer: *mut (), order: Ordering) {
+        let won = self.won.lock().map(|mut won| std::mem::take(&mut *won)).unwrap_or_default();
+        for witness in won {
+            witness.with_mut(|_| ());
+        }
+        self.pointer.store(pointer, order);
+    }
+}
+
+impl Read {
+    pub(crate) fn won(self) -> *mut () {
+        if let Ok(mut won) = self.won.lock() {
+            won.push(self.witness);
+        }
+        self.pointer
+    }
+
+    pub(crate) fn copied(self) -> *mut () {
+        self.pointer
+    }
 }
 
 /// loom's lock with `parking_lot`'s signature: no poisoning. A model that panics has failed anyway.
