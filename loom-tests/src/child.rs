@@ -34,20 +34,19 @@ pub enum Outcome {
 /// The line by which a model's process says how many executions it explored.
 pub const EXECUTIONS: &str = "executions explored: ";
 
-/// Runs model `name` of the program `models` at preemption bound `bound`, with `environment` set.
+/// Runs the program `models` with the arguments `args`, which choose a model, and with `environment` set.
 ///
 /// # Errors
 /// If the process cannot be started or watched.
 pub fn run(
     models: &Path,
-    name: &str,
-    bound: usize,
+    args: &[&str],
     environment: &[(&str, &str)],
     limit: Duration,
 ) -> io::Result<Ended> {
     let start = Instant::now();
     let mut child = Command::new(models)
-        .args(["--run", name, &bound.to_string()])
+        .args(args)
         .env_remove("TREESCOPE_FAULT")
         .env_remove("TREESCOPE_CALLER_BUG")
         .envs(environment.iter().copied())

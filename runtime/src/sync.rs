@@ -1,13 +1,13 @@
 //! The only import point for atomics, cells, locks and threads.
 //!
-//! In a normal build these are `core`'s, `parking_lot`'s and `std`'s; under `cfg(loom)` they are loom's, so
-//! that `loom-tests/` explores the code that ships and not a copy of it. A module that names
-//! `std::sync::atomic` directly is invisible to the models, which is why none does.
+//! In a normal build these are `core`'s, `parking_lot`'s and `std`'s; under `cfg(loom)` they are loom's, under
+//! `cfg(shuttle)` shuttle's, so that `loom-tests/` explores the code that ships and not a copy of it. A module that names
+//! `std::sync::atomic` directly is invisible to the checkers, which is why none does.
 //!
 //! Two shapes differ from `std`'s. [`UnsafeCell`]: access goes through `with` and `with_mut`, as loom needs to see where an
 //! access begins and ends. And [`Slot`]: a read that may come to nothing says when it has come to something.
 
-#[cfg(not(loom))]
+#[cfg(not(any(loom, shuttle)))]
 mod imp {
     pub(crate) use std::hint::spin_loop;
     pub(crate) use std::sync::Arc;
@@ -128,10 +128,11 @@ mod imp {
     }
 }
 
-#[cfg(loom)]
+#[cfg(any(loom, shuttle))]
+#[cfg_attr(shuttle, allow(dead_code))] // What a run was is told to models only.
 pub(crate) mod fault;
-#[cfg(loom)]
-#[path = "sync/under_loom.rs"]
+#[cfg(any(loom, shuttle))]
+#[path = "sync/checked.rs"]
 mod imp;
 
 pub(crate) use imp::*;

@@ -113,7 +113,8 @@ usage: models [--full | --bound <n>] [--no-seeds | --seeds-only] [--verbose] [<n
         println!("{}: {}\n{variable}={value}", model.name, model.bug);
         let environment = [(variable, value.as_str()), ("TREESCOPE_TRACE", "1"), ("RUST_BACKTRACE", "0")];
         let bound = model.quick.unwrap_or(model.full);
-        let ended = child::run(&std::env::current_exe()?, model.name, bound, &environment, LIMIT_QUICK)?;
+        let args = ["--run", model.name, &bound.to_string()];
+        let ended = child::run(&std::env::current_exe()?, &args, &environment, LIMIT_QUICK)?;
         print!("{}", ended.output);
         Ok(ExitCode::SUCCESS)
     }
@@ -158,7 +159,8 @@ usage: models [--full | --bound <n>] [--no-seeds | --seeds-only] [--verbose] [<n
                 let seed = if seeded { Some(model.seed.environment()?) } else { None };
                 let environment: Vec<_> = seed.iter().map(|(name, value)| (*name, value.as_str())).collect();
                 let limit = if options.full { LIMIT_FULL } else { LIMIT_QUICK };
-                let ended = child::run(&program, model.name, bound, &environment, limit)?;
+                let args = ["--run", model.name, &bound.to_string()];
+                let ended = child::run(&program, &args, &environment, limit)?;
                 progress(model, seeded, &ended, options.verbose);
                 let mut row = row.lock().expect("no job panics");
                 *(if seeded { &mut row.seeded } else { &mut row.shipped }) = Some(ended);

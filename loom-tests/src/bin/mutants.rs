@@ -156,7 +156,8 @@ fn baseline(program: &Path, store: &Store, bound: usize) -> io::Result<Vec<Model
             return Ok((Model { name: name.clone(), bound: *bound, time, sites }, None));
         }
         let record = [("TREESCOPE_RECORD_SITES", "1")];
-        let ended = child::run(program, name, *bound, &record, Duration::from_secs(3600))?;
+        let args = ["--run", name, &bound.to_string()];
+        let ended = child::run(program, &args, &record, Duration::from_secs(3600))?;
         if ended.outcome != Outcome::Passed {
             return Err(io::Error::other(format!("{name} fails without a mutant:\n{}", ended.output)));
         }
@@ -211,7 +212,8 @@ fn judge_one(program: &Path, models: &[Model], site: &Site, mutant: &Mutant) -> 
     for model in models.iter().filter(|model| model.sites.contains(site)) {
         let limit = (model.time * PATIENCE).max(LEAST_LIMIT);
         let environment = [("TREESCOPE_FAULT", fault.as_str())];
-        let ended = child::run(program, &model.name, model.bound, &environment, limit)?;
+        let args = ["--run", &model.name, &model.bound.to_string()];
+        let ended = child::run(program, &args, &environment, limit)?;
         tried += 1;
         match ended.outcome {
             // Without an execution nothing was seen: the process died.

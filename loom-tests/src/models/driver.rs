@@ -1,6 +1,6 @@
 //! A turn of the driver against those who end it (`driver/mod.rs`, `driver/bell.rs`, `driver/timers.rs`).
 //!
-//! The kernel's place is taken by a flag and a condition variable (`driver/poller_loom.rs`).
+//! The kernel's place is taken by a flag and a condition variable (`driver/poller_checked.rs`).
 
 use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
@@ -100,7 +100,7 @@ pub(super) const MODELS: &[Model] = &[
         body: two_interrupts,
         bug: "the kernel is not told",
         seed: Seed::Operation {
-            file: "driver/poller_loom.rs",
+            file: "driver/poller_checked.rs",
             anchor: "pub(super) fn kick(",
             operation: "notify_one",
             fault: Fault::Remove,
