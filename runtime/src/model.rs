@@ -13,6 +13,7 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use crate::driver::ClockKind;
+use crate::kinds::bounded;
 use crate::sched::worker::{self, Worker};
 use crate::sched::{self, Config, RootRest, Scheduler};
 use crate::sync::{Arc, UnsafeCell, thread};
@@ -22,6 +23,7 @@ use crate::tree::node;
 use crate::tree::parked::Link;
 use crate::tree::root::RootSignal;
 use crate::tree::setup::Label;
+use crate::tree::state::Orders;
 
 /// Every atomic operation reached so far, if `TREESCOPE_RECORD_SITES` is set:
 /// `<file>:<line>:<column> <operation> [<orderings>]`.
@@ -163,6 +165,10 @@ impl Idle {
 
 pub struct Driver(Arc<crate::driver::Driver>);
 
+/// What an armed timer is known by.
+#[derive(Clone, Copy)]
+pub struct Timer(sched::TimerKey);
+
 impl Driver {
     #[allow(clippy::new_without_default)]
     pub fn new() -> Self {
@@ -177,9 +183,14 @@ impl Driver {
     }
 
     /// Lets `waker` be woken once the clock is `after` further.
-    pub fn arm(&self, after: Duration, waker: &Waker) {
+    pub fn arm(&self, after: Duration, waker: &Waker) -> Timer {
         let deadline = self.0.clock().now() + after;
-        let _ = self.0.arm(deadline, waker);
+        Timer(self.0.arm(deadline, waker).expect("not never"))
+    }
+
+    /// Disarms a timer; one that has fired is left as it is.
+    pub fn cancel(&self, timer: Timer) {
+        self.0.cancel(timer.0);
     }
 
     /// Moves the clock.
@@ -277,6 +288,29 @@ impl Visitors {
     }
 }
 
+// ---- sched/mod.rs: roots that sleep ----------------------------------------------------------------------------
+
+pub struct AwakeRoots(sched::AwakeRoots);
+
+impl AwakeRoots {
+    #[allow(clippy::new_without_default)]
+    pub fn new() -> Self {
+        Self(sched::AwakeRoots::new())
+    }
+
+    pub fn enter(&self) {
+        self.0.enter();
+    }
+
+    pub fn leave(&self) {
+        self.0.leave();
+    }
+
+    pub fn is_none(&self) -> bool {
+        self.0.is_none()
+    }
+}
+
 // ---- sched/worker.rs: workers without a tree -------------------------------------------------------------------
 
 /// A scheduler and its workers' threads.
@@ -360,6 +394,26 @@ impl Root {
         Child { parent, link: Box::pin(Link::of_child(Label::here())) }
     }
 
+    /// For a foreign thread that the root's body waits for.
+    pub fn door(&self) -> Door {
+        // SAFETY: models join the thread before they end the root.
+        Door(unsafe { self.node().to_ref() })
+    }
+
+    pub fn close(&self) {
+        self.node().close();
+    }
+
+    /// A poll of the body's own wait for the children; `true` if none lives.
+    pub fn poll_drain(&self, waker: &Waker) -> bool {
+        self.node().poll_drain(waker).is_ready()
+    }
+
+    /// How many are named as alive.
+    pub fn survivors(&self) -> u64 {
+        self.node().survivors().children()
+    }
+
     /// What wakes the waiting thread.
     pub fn waker(&self) -> Waker {
         Waker::from(self.signal.clone())
@@ -401,6 +455,17 @@ impl Root {
     }
 }
 
+/// A way into a scope from outside.
+pub struct Door(node::NodeRef);
+
+impl Door {
+    /// Counts a child in, unless the scope is closed.
+    pub fn child(&self) -> Option<Child> {
+        node::Node::child_added(self.0)
+            .then(|| Child { parent: self.0, link: Box::pin(Link::of_child(Label::here())) })
+    }
+}
+
 /// A child that the root counts.
 pub struct Child {
     parent: node::NodeRef,
@@ -438,6 +503,11 @@ impl Child {
         self.parent.is_aborted()
     }
 
+    /// What a child asks before a poll.
+    pub fn is_to_end(&self) -> bool {
+        self.parent.orders() == Orders::Abort
+    }
+
     /// Fails the scope with a number.
     pub fn fail_scope(&self, number: usize) {
         self.parent.fail(Box::new(number), None);
@@ -448,6 +518,22 @@ impl Child {
         let Self { parent, link } = self;
         drop(link);
         node::Node::children_ended(parent, 1);
+    }
+}
+
+// ---- kinds/bounded.rs ------------------------------------------------------------------------------------------
+
+/// The places of a bounded scope.
+pub struct Places(bounded::Places);
+
+impl Places {
+    pub fn new(free: usize) -> Self {
+        Self(bounded::Places::new(free))
+    }
+
+    /// Waits for a place.
+    pub fn place(&self) -> impl Future<Output = bounded::Place<'_>> {
+        self.0.take()
     }
 }
 
@@ -464,6 +550,11 @@ impl Borrowed {
     #[allow(clippy::new_without_default)]
     pub fn new() -> Self {
         Self { used: UnsafeCell::new(()), _leaks: loom::alloc::Track::new(()) }
+    }
+
+    /// Counts as a write, as its drop does: nobody uses it any more.
+    pub fn ended(&self) {
+        self.used.with_mut(|_| ());
     }
 
     /// Counts as a read.

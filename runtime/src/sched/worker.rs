@@ -39,9 +39,9 @@ const OLDEST_WAIT: Duration = Duration::from_millis(100);
 /// How many tasks a thief takes at most.
 const STEAL_MAX: usize = 32;
 /// Rounds over all queues before a searcher parks.
-const SEARCH_ROUNDS: usize = if cfg!(loom) { 1 } else { 8 };
+const SEARCH_ROUNDS: usize = if cfg!(any(loom, shuttle)) { 1 } else { 8 };
 /// Slots of a lane's first ring.
-const LANE_LEN: usize = if cfg!(loom) { 2 } else { 256 };
+const LANE_LEN: usize = if cfg!(any(loom, shuttle)) { 2 } else { 256 };
 
 /// A worker thread's own part of the scheduler. Never shared: others see its [`Mate`].
 pub(crate) struct Worker {

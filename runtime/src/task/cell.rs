@@ -63,8 +63,7 @@ pub(crate) fn run(runnable: Runnable) {
     struct NoUnwind;
     impl Drop for NoUnwind {
         fn drop(&mut self) {
-            eprintln!("treescope: internal error: a task unwound into the scheduler");
-            std::process::abort();
+            crate::sync::internal_error("a task unwound into the scheduler");
         }
     }
     let no_unwind = NoUnwind;

@@ -147,8 +147,7 @@ impl<F> PinnedDrop for Child<F> {
         if self.future.is_some() {
             // Would leave a dangling link and a count that never falls. No queue drops a task while a root
             // blocks, and async-task closes no task that has a reference in a link or a queue.
-            eprintln!("treescope: internal error: a task was dropped before its end");
-            std::process::abort();
+            crate::sync::internal_error("a task was dropped before its end");
         }
     }
 }

@@ -328,8 +328,7 @@ where
     fn drop(self: Pin<&mut Self>) {
         if !matches!(self.stage, Stage::Ended) {
             // As in `child.rs`: would leave dangling pointers behind.
-            eprintln!("treescope: internal error: a scope was dropped before its end");
-            std::process::abort();
+            crate::sync::internal_error("a scope was dropped before its end");
         }
     }
 }
