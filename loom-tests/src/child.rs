@@ -38,12 +38,7 @@ pub const EXECUTIONS: &str = "executions explored: ";
 ///
 /// # Errors
 /// If the process cannot be started or watched.
-pub fn run(
-    models: &Path,
-    args: &[&str],
-    environment: &[(&str, &str)],
-    limit: Duration,
-) -> io::Result<Ended> {
+pub fn run(models: &Path, args: &[&str], environment: &[(&str, &str)], limit: Duration) -> io::Result<Ended> {
     let start = Instant::now();
     let mut child = Command::new(models)
         .args(args)

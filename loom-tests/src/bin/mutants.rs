@@ -217,7 +217,9 @@ fn judge_one(program: &Path, models: &[Model], site: &Site, mutant: &Mutant) -> 
         tried += 1;
         match ended.outcome {
             // Without an execution nothing was seen: the process died.
-            Outcome::Failed(why) if ended.executions > 0 => return Ok(format!("killed {} {} {why}", model.name, ended.executions)),
+            Outcome::Failed(why) if ended.executions > 0 => {
+                return Ok(format!("killed {} {} {why}", model.name, ended.executions));
+            }
             Outcome::TimedOut => endless += 1,
             Outcome::Passed | Outcome::Failed(_) => {}
         }
@@ -298,7 +300,11 @@ impl std::fmt::Display for Counts {
         let Self { killed, explained, undecidable, unexplained } = self;
         let decidable = self.all() - undecidable;
         let percent = 100.0 * *killed as f64 / decidable.max(1) as f64;
-        write!(f, "{} mutants: {killed} killed ({percent:.0} % of those that loom can decide), ", self.all())?;
+        write!(
+            f,
+            "{} mutants: {killed} killed ({percent:.0} % of those that loom can decide), ",
+            self.all()
+        )?;
         write!(f, "{undecidable} that it cannot, {explained} survived with a reason, {unexplained} without")
     }
 }

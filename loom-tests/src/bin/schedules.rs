@@ -67,7 +67,8 @@ usage: schedules [--seconds <n>] [<name or part of it>..]
                 filter => filters.push(filter.to_owned()),
             }
         }
-        let chosen = |program: &&Program| filters.is_empty() || filters.iter().any(|name| program.name.contains(name));
+        let chosen =
+            |program: &&Program| filters.is_empty() || filters.iter().any(|name| program.name.contains(name));
         let programs: Vec<_> = PROGRAMS.iter().filter(chosen).collect();
         match (seed, choice, &programs[..]) {
             (None, _, _) => all(&programs, seconds),
@@ -112,11 +113,18 @@ usage: schedules [--seconds <n>] [<name or part of it>..]
             threads.into_iter().map(|thread| thread.join().expect("no job panics")).collect()
         });
         let mut rows: Vec<_> = rows?.into_iter().flatten().collect();
-        rows.sort_by_key(|row| jobs.iter().position(|&(program, choice)| (program.name, choice) == row.name()));
+        rows.sort_by_key(|row| {
+            jobs.iter().position(|&(program, choice)| (program.name, choice) == row.name())
+        });
         Ok(table(&rows))
     }
 
-    fn batch(program: &Program, choice: Choice, seed: u64, environment: &[(&str, &str)]) -> io::Result<Ended> {
+    fn batch(
+        program: &Program,
+        choice: Choice,
+        seed: u64,
+        environment: &[(&str, &str)],
+    ) -> io::Result<Ended> {
         let args = ["--seed", &seed.to_string(), flag(choice), program.name];
         child::run(&std::env::current_exe()?, &args, environment, LIMIT)
     }
@@ -172,14 +180,23 @@ usage: schedules [--seconds <n>] [<name or part of it>..]
         );
         for Row { program, choice, executions, failed, caught } in rows {
             let result = if failed.is_some() { "FAILS" } else { "holds" };
-            let caught = caught.map_or("NOT CAUGHT".to_owned(), |execution| format!("caught in execution {execution}"));
+            let caught = caught
+                .map_or("NOT CAUGHT".to_owned(), |execution| format!("caught in execution {execution}"));
             good &= failed.is_none() && !caught.starts_with("NOT") && *executions > 0;
             let (name, threads, bug) = (program.name, program.threads, program.bug);
-            println!("{name:<16} {threads:>7}  {:<8} {executions:>10}  {result:<8} {caught}: {bug}", flag(*choice));
+            println!(
+                "{name:<16} {threads:>7}  {:<8} {executions:>10}  {result:<8} {caught}: {bug}",
+                flag(*choice)
+            );
         }
         for Row { program, choice, failed, .. } in rows {
             if let Some((seed, ended)) = failed {
-                println!("\n{}\nrepeat with: cargo shuttle --seed {seed} {} {}", ended.output, flag(*choice), program.name);
+                println!(
+                    "\n{}\nrepeat with: cargo shuttle --seed {seed} {} {}",
+                    ended.output,
+                    flag(*choice),
+                    program.name
+                );
             }
         }
         if rows.is_empty() {

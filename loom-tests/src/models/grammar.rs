@@ -315,7 +315,10 @@ fn place_against_leaving_waiter() {
     staying.join().unwrap();
     let mut again = pin!(places.place());
     let waker = signal.waker();
-    assert!(matches!(again.as_mut().poll(&mut Context::from_waker(&waker)), Poll::Ready(_)), "a place is lost");
+    assert!(
+        matches!(again.as_mut().poll(&mut Context::from_waker(&waker)), Poll::Ready(_)),
+        "a place is lost"
+    );
 }
 
 // ---- whole runtimes ------------------------------------------------------------------------------------------------

@@ -91,7 +91,11 @@ fn rest_publishes() {
         })
     });
     if roots.is_none() {
-        assert_eq!(pushed.load(Ordering::Relaxed), 2, "the clock would jump past a task that lies in the queue");
+        assert_eq!(
+            pushed.load(Ordering::Relaxed),
+            2,
+            "the clock would jump past a task that lies in the queue"
+        );
     }
     for thread in others {
         thread.join().unwrap();

@@ -221,10 +221,7 @@ impl Scheduler {
     /// Whether nothing can happen but by I/O, time or a foreign thread: every worker is parked, every root asleep,
     /// no blocking call is under way. Of interest to a virtual clock, which jumps then.
     fn is_quiescent(&self) -> bool {
-        self.idle.all_parked()
-            && self.roots_awake.is_none()
-            && self.blocking.is_idle()
-            && !self.has_work()
+        self.idle.all_parked() && self.roots_awake.is_none() && self.blocking.is_idle() && !self.has_work()
     }
 
     /// A root that slept is woken, and awake from here on: were it counted by its own thread, which has yet to run, a
