@@ -47,7 +47,7 @@ impl<'scope, 'env> Local<ScopeBuilder<'scope, 'env>> {
         self.map(|builder| builder.with(key, value))
     }
 
-    /// As [`Scope::scope`].
+    /// As [`Scope::scope`](crate::Scope::scope).
     ///
     /// # Panics
     /// If the outer scope is closed.
@@ -63,7 +63,7 @@ impl<'scope, 'env> Local<ScopeBuilder<'scope, 'env>> {
         unsafe { self.scope.open(LocalKind(Plain::new()), LocalBody(body), Location::caller()) }
     }
 
-    /// As [`Scope::try_scope`].
+    /// As [`Scope::try_scope`](crate::Scope::try_scope).
     ///
     /// # Panics
     /// If the outer scope is closed.
@@ -80,7 +80,7 @@ impl<'scope, 'env> Local<ScopeBuilder<'scope, 'env>> {
         unsafe { self.scope.open(LocalKind(Fallible::new()), LocalBody(body), Location::caller()) }
     }
 
-    /// As [`Scope::supervise`].
+    /// As [`Scope::supervise`](crate::Scope::supervise).
     ///
     /// # Panics
     /// If the outer scope is closed.
@@ -115,7 +115,7 @@ impl<'scope, 'env> Local<ScopeBuilder<'scope, 'env>> {
         SupervisedHandle::new(handle, node)
     }
 
-    /// As [`Scope::bounded`].
+    /// As [`Scope::bounded`](crate::Scope::bounded).
     ///
     /// # Panics
     /// If the outer scope is closed, or `max_concurrency` is 0.
@@ -132,7 +132,7 @@ impl<'scope, 'env> Local<ScopeBuilder<'scope, 'env>> {
         unsafe { self.scope.open(kind, LocalBody(body), Location::caller()) }
     }
 
-    /// As [`Scope::deadline`].
+    /// As [`Scope::deadline`](crate::Scope::deadline).
     ///
     /// # Panics
     /// If the outer scope is closed.
