@@ -18,6 +18,8 @@ pub mod link;
 pub mod logging;
 pub mod protocol;
 pub mod router;
+pub mod runtimes;
 pub mod serve;
 pub mod shutdown;
 pub mod signals;
+pub mod work;

@@ -8,6 +8,7 @@ mod stats;
 
 use crate::limits::Limits;
 use crate::protocol::{Frames, Run, TooLong};
+use crate::work;
 
 use outbox::Offer;
 use registry::Registry;
@@ -85,6 +86,7 @@ impl Router {
         while let Some(run) = frames.run()? {
             let offer = self.registry.slot(run.to()).map_or(Offer::Gone, |slot| slot.offer(&run));
             let done = tally.count(&run, offer);
+            work::spin(self.limits.work, done);
             frames.consume(&run, done);
             if done < run.len() {
                 return Ok(Routed::Blocked);
@@ -103,7 +105,9 @@ impl Router {
             }
             None => Offer::Gone,
         };
-        Tally { stats: &self.stats, frames: 0, bytes: 0, dropped: 0 }.count(run, offer)
+        let done = Tally { stats: &self.stats, frames: 0, bytes: 0, dropped: 0 }.count(run, offer);
+        work::spin(self.limits.work, done);
+        done
     }
 
     /// Lets every writer end when it has written what is queued; no further frame is queued.
