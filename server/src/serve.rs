@@ -5,7 +5,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use crate::designs::{Design, scoped};
+use crate::designs::{Design, actor, dispatcher, mutex, mutex_deadlock, scoped, tokens, writer_queues};
 use crate::limits::Limits;
 use crate::router::Router;
 use crate::runtimes::{Listener, Platform, RuntimeKind, Tokio, Treescope};
@@ -131,6 +131,12 @@ fn on_treescope<S: Stop>(
     runtime.block_on(async |scope| {
         let (listener, stop) = listen::<Treescope, S>(settings.addr, listening)?;
         match settings.design {
+            Design::MutexDeadlock => mutex_deadlock::on_treescope(scope, router, listener, stop).await,
+            Design::Mutex => mutex::on_treescope(scope, router, listener, stop).await,
+            Design::Dispatcher => dispatcher::on_treescope(scope, router, listener, stop).await,
+            Design::WriterQueues => writer_queues::on_treescope(scope, router, listener, stop).await,
+            Design::Tokens => tokens::on_treescope(scope, router, listener, stop).await,
+            Design::Actor => actor::on_treescope(scope, router, listener, stop).await,
             Design::Scoped => scoped::serve(scope, router, listener, stop).await,
             design => return Err(StartError::Unsupported(design, settings.runtime)),
         }
@@ -140,7 +146,7 @@ fn on_treescope<S: Stop>(
 
 fn on_tokio<S: Stop>(
     settings: &Settings,
-    _router: &Arc<Router>,
+    router: &Arc<Router>,
     listening: impl FnOnce(SocketAddr) -> io::Result<S>,
 ) -> Result<(), StartError> {
     use tokio::runtime::Builder;
@@ -155,13 +161,16 @@ fn on_tokio<S: Stop>(
     let runtime = builder.thread_name("worker").enable_all().build().map_err(StartError::System)?;
     runtime.block_on(async {
         let (listener, stop) = listen::<Tokio, S>(settings.addr, listening)?;
-        let served = match settings.design {
-            Design::ScopedLocal | Design::Floor => None,
-            // Those that are not written yet.
-            _ => None::<()>,
-        };
-        drop((listener, stop));
-        served.ok_or(StartError::Unsupported(settings.design, settings.runtime))
+        match settings.design {
+            Design::MutexDeadlock => mutex_deadlock::on_tokio(router, listener, stop).await,
+            Design::Mutex => mutex::on_tokio(router, listener, stop).await,
+            Design::Dispatcher => dispatcher::on_tokio(router, listener, stop).await,
+            Design::WriterQueues => writer_queues::on_tokio(router, listener, stop).await,
+            Design::Tokens => tokens::on_tokio(router, listener, stop).await,
+            Design::Actor => actor::on_tokio(router, listener, stop).await,
+            design => return Err(StartError::Unsupported(design, settings.runtime)),
+        }
+        Ok(())
     })
 }
 

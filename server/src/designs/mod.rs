@@ -5,7 +5,15 @@
 //! programs without scopes take, each with a fault that is its own, is named at the head of its file and
 //! is kept on purpose.
 
+pub mod actor;
+pub mod dispatcher;
+mod input;
+pub mod mutex;
+pub mod mutex_deadlock;
 pub mod scoped;
+mod tasks;
+pub mod tokens;
+pub mod writer_queues;
 
 use std::fmt;
 
@@ -47,6 +55,12 @@ impl Design {
     /// What it can run on, what it runs on by default first.
     pub fn runtimes(self) -> &'static [RuntimeKind] {
         match self {
+            Design::MutexDeadlock | Design::Mutex | Design::Dispatcher => {
+                &[RuntimeKind::Treescope, RuntimeKind::Tokio]
+            }
+            Design::WriterQueues | Design::Tokens | Design::Actor => {
+                &[RuntimeKind::Treescope, RuntimeKind::Tokio]
+            }
             Design::Scoped => &[RuntimeKind::Treescope],
             // Not written yet.
             _ => &[],
