@@ -3,95 +3,15 @@
 
 mod common;
 
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{BufRead, BufReader, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::os::unix::process::ExitStatusExt;
-use std::process::{Child, ChildStdout, Command, Output, Stdio};
-use std::sync::{Arc, Mutex};
+use std::process::{ChildStdout, Command, Output, Stdio};
+use std::sync::Mutex;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use common::program::{PROGRAM, Process, Program, cpu_ticks};
 use common::{Client, MUCH, PATIENCE, connect, eventually};
-
-const PROGRAM: &str = env!("CARGO_BIN_EXE_server");
-
-/// A process that does not outlive its test.
-struct Process(Child);
-
-impl Drop for Process {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
-impl Process {
-    fn spawn(command: &mut Command) -> Self {
-        let piped = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        Process(piped.spawn().expect("the program starts"))
-    }
-
-    /// Collects what it writes to stderr from now on.
-    fn log(&mut self) -> Arc<Mutex<String>> {
-        let (log, stderr) = (Arc::default(), self.0.stderr.take().unwrap());
-        let collected: Arc<Mutex<String>> = Arc::clone(&log);
-        thread::spawn(move || {
-            for line in BufReader::new(stderr).lines().map_while(Result::ok) {
-                *collected.lock().unwrap() += &(line + "\n");
-            }
-        });
-        log
-    }
-
-    fn signal(&self, name: &str) {
-        let status = Command::new("kill").arg(format!("-{name}")).arg(self.0.id().to_string()).status();
-        assert!(status.unwrap().success());
-    }
-
-    /// Waits for its end; gives the exit code and what it wrote to stderr, unless that is in the log.
-    #[track_caller]
-    fn end(mut self) -> (i32, String) {
-        let mut status = None;
-        eventually("the program ends", || {
-            status = self.0.try_wait().unwrap();
-            status.is_some()
-        });
-        let mut errors = String::new();
-        if let Some(mut stderr) = self.0.stderr.take() {
-            stderr.read_to_string(&mut errors).unwrap();
-        }
-        let status = status.unwrap();
-        (status.code().unwrap_or_else(|| panic!("killed by {:?}: {errors}", status.signal())), errors)
-    }
-}
-
-/// A server process.
-struct Program {
-    process: Process,
-    addr: SocketAddr,
-    /// What it printed when it started.
-    hello: [String; 2],
-}
-
-impl Program {
-    fn serve(args: &[&str]) -> Self {
-        Self::spawn(Command::new(PROGRAM).args(["serve", "--addr", "127.0.0.1:0"]).args(args))
-    }
-
-    fn spawn(command: &mut Command) -> Self {
-        let mut process = Process::spawn(command);
-        let hello = {
-            let mut lines = BufReader::new(process.0.stdout.take().unwrap()).lines();
-            [(); 2].map(|()| lines.next().expect("two lines").unwrap())
-        };
-        let addr = hello[0].strip_prefix("listening on ").expect("the address").parse().unwrap();
-        Program { process, addr, hello }
-    }
-
-    fn client(&self) -> Client {
-        Client::connect(self.addr)
-    }
-}
 
 fn output(args: &[&str]) -> Output {
     Command::new(PROGRAM).args(args).stdin(Stdio::null()).output().unwrap()
@@ -185,15 +105,6 @@ fn help_and_version_are_no_errors() {
         let output = output(&args);
         assert!(output.status.success() && output.stderr.is_empty() && !output.stdout.is_empty());
     }
-}
-
-/// User and system time that the process has used, in clock ticks (hundredths of a second).
-#[cfg(target_os = "linux")]
-fn cpu_ticks(process: &Process) -> u64 {
-    let stat = std::fs::read_to_string(format!("/proc/{}/stat", process.0.id())).unwrap();
-    // Fields 14 and 15; the second one, in parentheses, may contain anything.
-    let after = stat.rsplit_once(") ").unwrap().1;
-    after.split(' ').skip(11).take(2).map(|ticks| ticks.parse::<u64>().unwrap()).sum()
 }
 
 #[cfg(target_os = "linux")]

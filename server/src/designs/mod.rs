@@ -11,6 +11,7 @@ mod input;
 pub mod mutex;
 pub mod mutex_deadlock;
 pub mod scoped;
+pub mod scoped_tokio;
 mod tasks;
 pub mod tokens;
 pub mod writer_queues;
@@ -54,14 +55,10 @@ pub enum Design {
 impl Design {
     /// What it can run on, what it runs on by default first.
     pub fn runtimes(self) -> &'static [RuntimeKind] {
+        const BOTH: &[RuntimeKind] = &[RuntimeKind::Treescope, RuntimeKind::Tokio];
         match self {
-            Design::MutexDeadlock | Design::Mutex | Design::Dispatcher => {
-                &[RuntimeKind::Treescope, RuntimeKind::Tokio]
-            }
-            Design::WriterQueues | Design::Tokens | Design::Actor => {
-                &[RuntimeKind::Treescope, RuntimeKind::Tokio]
-            }
-            Design::Scoped => &[RuntimeKind::Treescope],
+            Design::MutexDeadlock | Design::Mutex | Design::Dispatcher | Design::WriterQueues => BOTH,
+            Design::Tokens | Design::Actor | Design::Scoped => BOTH,
             // Not written yet.
             _ => &[],
         }

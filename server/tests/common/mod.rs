@@ -1,6 +1,9 @@
 //! A server in the test's own process, and plain blocking clients.
 #![allow(dead_code, unreachable_pub, reason = "each test file is a crate and uses its part")]
 
+#[cfg(unix)]
+pub mod program;
+
 use std::future::poll_fn;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
