@@ -215,6 +215,18 @@ fn at_the_limit_of_connections_the_next_one_waits_for_a_place() {
     });
 }
 
+#[test]
+fn handlers_take_as_long_as_they_are_told_to() {
+    let work = Duration::from_millis(5);
+    each(all, Limits { work, ..Limits::default() }, |server| {
+        let (mut client, started) = (server.client(), Instant::now());
+        for _ in 0..5 {
+            client.round_trip();
+        }
+        assert!(started.elapsed() >= 5 * work);
+    });
+}
+
 /// `with_design` checks that no task is left.
 #[test]
 fn a_server_that_is_told_to_stop_ends_with_all_its_tasks() {

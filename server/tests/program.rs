@@ -61,8 +61,11 @@ fn sigterm_delivers_what_is_queued_and_exits_with_0() {
 
 #[test]
 fn a_second_signal_exits_at_once() {
-    for (first, second, code) in [("INT", "INT", 130), ("INT", "TERM", 143)] {
-        let server = Program::serve(&["--grace", "1h", "--stall-timeout", "1h", "--queue-bytes", "64MiB"]);
+    for (runtime, first, second, code) in
+        [("treescope", "INT", "INT", 130), ("treescope", "INT", "TERM", 143), ("tokio", "TERM", "INT", 130)]
+    {
+        let limits = ["--grace", "1h", "--stall-timeout", "1h", "--queue-bytes", "64MiB"];
+        let server = Program::serve(&[&limits[..], &["--runtime", runtime]].concat());
         let (receiver, mut sender) = (server.client(), server.client());
         sender.send_much(receiver.id, MUCH);
         server.process.signal(first);
@@ -86,6 +89,9 @@ fn what_cannot_be_done_as_asked_is_said_in_one_line_and_exits_with_2() {
         &["unknown"],
         &["--workers", "many"],
         &["--design", "none"],
+        &["--runtime", "none"],
+        &["--design", "scoped-local", "--runtime", "tokio"],
+        &["--design", "floor", "--runtime", "tokio"],
         &["serve", "--grace", "later"],
         &["client", "--addr", "nonsense"],
         &["client", "--design", "scoped"],
@@ -110,7 +116,18 @@ fn help_and_version_are_no_errors() {
 #[cfg(target_os = "linux")]
 #[test]
 fn out_of_file_descriptors_it_waits_without_spinning_and_goes_on_when_some_are_free() {
-    let limited = format!("ulimit -n 32; exec {PROGRAM} --addr 127.0.0.1:0 --workers 2");
+    // Two runtimes, and the two ways of accepting.
+    for design in ["scoped", "dispatcher"] {
+        for runtime in ["treescope", "tokio"] {
+            run_out_of_file_descriptors(design, runtime);
+        }
+    }
+}
+
+#[cfg(target_os = "linux")]
+fn run_out_of_file_descriptors(design: &str, runtime: &str) {
+    let options = format!("--addr 127.0.0.1:0 --workers 2 --design {design} --runtime {runtime}");
+    let limited = format!("ulimit -n 32; exec {PROGRAM} {options}");
     let mut server = Program::spawn(Command::new("sh").args(["-c", &limited]));
     let log = server.process.log();
     let sockets: Vec<_> = (0..60).map(|_| connect(server.addr)).collect();
