@@ -14,7 +14,8 @@ const PINNED: &str = "rustc 1.95.";
 
 #[test]
 fn tokio_refuses_connections_that_borrow_the_server_and_a_scope_runs_them() {
-    let version = Command::new("rustc").arg("--version").output().expect("rustc runs, having built this test");
+    let version =
+        Command::new("rustc").arg("--version").output().expect("rustc runs, having built this test");
     let version = String::from_utf8_lossy(&version.stdout).into_owned();
     if !version.starts_with(PINNED) {
         eprintln!("not checked: the messages are pinned for `{PINNED}`, this is `{}`", version.trim());
