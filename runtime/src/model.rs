@@ -15,7 +15,7 @@ use std::time::Duration;
 use crate::driver::ClockKind;
 use crate::kinds::bounded;
 use crate::sched::worker::{self, Worker};
-use crate::sched::{self, Config, RootRest, SchedRef, Scheduler};
+use crate::sched::{self, Config, RootRest, Scheduler};
 use crate::sync::{Arc, UnsafeCell, thread};
 use crate::task::cell;
 use crate::tree::cancel::Park;
@@ -316,6 +316,8 @@ impl AwakeRoots {
 /// A scheduler and its workers' threads.
 pub struct Crew {
     scheduler: Arc<Scheduler>,
+    /// Stands for the parent of tasks that have none.
+    node: Box<node::Node>,
     threads: Vec<thread::JoinHandle<()>>,
 }
 
@@ -323,13 +325,16 @@ impl Crew {
     pub fn start(workers: usize) -> Self {
         let (scheduler, workers) = worker::scheduler(&config(workers)).expect("no system resource is needed");
         let threads = workers.into_iter().map(|worker| thread::spawn(move || Worker::run(worker))).collect();
-        Self { scheduler, threads }
+        // SAFETY: models stop the crew last.
+        let sched = unsafe { scheduler.to_ref() };
+        let node = Box::new(node::Node::root(sched, RootSignal::new(None), Location::caller()));
+        Self { scheduler, node, threads }
     }
 
     /// A way in for tasks.
     pub fn entrance(&self) -> Entrance {
         // SAFETY: models stop the crew last.
-        Entrance(unsafe { self.scheduler.to_ref() })
+        Entrance(unsafe { self.node.to_ref() })
     }
 
     /// Tells the workers to return and waits for them and for foreign threads.
@@ -342,7 +347,7 @@ impl Crew {
 }
 
 #[derive(Clone, Copy)]
-pub struct Entrance(SchedRef);
+pub struct Entrance(node::NodeRef);
 
 impl Entrance {
     /// Makes a task that belongs to no tree and queues it, as a spawn from the calling thread does.
@@ -350,7 +355,7 @@ impl Entrance {
         // SAFETY: the future borrows nothing, and models stop the crew last.
         let (runnable, slot) = unsafe { cell::new(self.0, future) };
         slot.detach();
-        self.0.schedule_child(runnable);
+        self.0.sched().schedule_child(runnable);
     }
 }
 
@@ -386,7 +391,7 @@ impl Root {
         // SAFETY: counted.
         let parent = unsafe { self.node().to_ref() };
         assert!(node::Node::child_added(parent), "nobody has closed it");
-        Child { parent, link: Box::pin(Link::new()) }
+        Child { parent, link: Box::pin(Link::of_child(Label::here())) }
     }
 
     /// For a foreign thread that the root's body waits for.
@@ -456,7 +461,8 @@ pub struct Door(node::NodeRef);
 impl Door {
     /// Counts a child in, unless the scope is closed.
     pub fn child(&self) -> Option<Child> {
-        node::Node::child_added(self.0).then(|| Child { parent: self.0, link: Box::pin(Link::new()) })
+        node::Node::child_added(self.0)
+            .then(|| Child { parent: self.0, link: Box::pin(Link::of_child(Label::here())) })
     }
 }
 
@@ -474,13 +480,13 @@ impl Child {
     /// Counts a sibling in.
     pub fn sibling(&self) -> Self {
         assert!(node::Node::child_added(self.parent), "nobody has closed it");
-        Self { parent: self.parent, link: Box::pin(Link::new()) }
+        Self { parent: self.parent, link: Box::pin(Link::of_child(Label::here())) }
     }
 
     /// Whether the child is parked; if not, the scope is cancelled.
     pub fn park(&self, waker: &Waker) -> bool {
         // SAFETY: pinned, of this child, and unparked by the model before it ends.
-        let park = unsafe { self.parent.park(self.link(), Label::here(), waker) };
+        let park = unsafe { self.parent.park(self.link(), waker) };
         park == Park::Parked
     }
 

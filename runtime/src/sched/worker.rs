@@ -16,6 +16,10 @@
 //! | any task | a task that is always ready | its budget ([`budget`]) |
 //!
 //! A pick is one poll of one task; what one poll takes is up to the task.
+//!
+//! The depth-first order keeps the live tasks of a fully strict program within workers x depth x fan-out (Blumofe and
+//! Leiserson, 1999). It is kept as long as no child is the oldest for [`OLDEST_WAIT`]: a tree that computes for longer
+//! than that takes one task out of order each time, which adds its own path to the bound.
 
 use std::cell::Cell;
 use std::time::{Duration, Instant};

@@ -162,7 +162,7 @@ impl Node {
         setup: Option<Box<Setup>>,
         location: &'static Location<'static>,
     ) -> Self {
-        Self::new(parent.sched, Up::Scope { parent, link: Link::new() }, setup, location)
+        Self::new(parent.sched, Up::Scope { parent, link: Link::of_scope() }, setup, location)
     }
 
     fn new(sched: SchedRef, up: Up, setup: Option<Box<Setup>>, location: &'static Location<'static>) -> Self {
@@ -298,6 +298,7 @@ impl Node {
 
     /// Waits until no child lives. Only the node's own task calls it, always with a waker of that same task:
     /// the first one is kept for the whole wait.
+    #[inline]
     pub(crate) fn poll_drained(&self, waker: &Waker) -> Poll<()> {
         match self.state.seen() {
             Seen::Drained => return Poll::Ready(()),
@@ -339,11 +340,17 @@ impl Node {
     ///
     /// # Safety
     /// The node's body has been dropped, and since then [`poll_drained`](Self::poll_drained) said `Ready`.
+    #[inline]
     pub(crate) unsafe fn drop_values(&self) -> bool {
+        // SAFETY: by contract.
+        self.state.holds() && unsafe { self.drop_kept_values() }
+    }
+
+    /// # Safety
+    /// As for [`drop_values`](Self::drop_values).
+    #[cold]
+    unsafe fn drop_kept_values(&self) -> bool {
         let mut any = false;
-        if !self.state.holds() {
-            return any;
-        }
         loop {
             let mut held = self.held.lock();
             // SAFETY: the body and all descendants are gone, so nothing borrows from the values any more. What
