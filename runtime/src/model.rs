@@ -48,6 +48,7 @@ fn config(workers: usize) -> Config {
         stack_size: None,
         blocking_threads: 1,
         clock: ClockKind::System,
+        spin: std::time::Duration::ZERO,
     }
 }
 

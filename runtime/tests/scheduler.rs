@@ -320,6 +320,32 @@ fn a_child_is_run_by_another_worker_while_its_spawner_computes() {
 }
 
 #[test]
+fn workers_that_spin_see_what_others_push_wake_and_send() {
+    for workers in [1, 2, 4] {
+        watched(move || {
+            let rt = treescope::Runtime::builder().worker_threads(workers).spin(Duration::from_secs(60));
+            // So long a spin that a push it missed would be noticed.
+            rt.build().expect("a runtime").block_on(async |root| {
+                for n in 0..100 {
+                    assert_eq!(root.spawn(async move { n }).await, n);
+                }
+                root.spawn(treescope::time::sleep(Duration::from_millis(1))).await;
+                let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+                let near =
+                    std::net::TcpStream::connect(listener.local_addr().expect("bound")).expect("connects");
+                let (mut far, _) = listener.accept().await.expect("accepts");
+                let echo = root.spawn(async move {
+                    let mut byte = [0];
+                    far.read_exact(&mut byte).await.map(|()| byte)
+                });
+                (&near).write_all(b"x").expect("sends");
+                assert_eq!(echo.await.expect("receives"), *b"x");
+            });
+        });
+    }
+}
+
+#[test]
 fn threads_spawn_on_a_scope_in_great_numbers() {
     const THREADS: usize = 4;
     const EACH: usize = 10_000;

@@ -63,7 +63,10 @@ impl Plain {
 }
 
 /// Splits a slice until its pieces are small; these are written on whatever thread.
-fn sum<'scope>(scope: &'scope Scope<'scope, '_>, cells: &'scope mut [u64]) -> impl Future<Output = u64> + Send {
+fn sum<'scope>(
+    scope: &'scope Scope<'scope, '_>,
+    cells: &'scope mut [u64],
+) -> impl Future<Output = u64> + Send {
     async move {
         if cells.len() <= 4 {
             cells.iter_mut().for_each(|cell| *cell += 1);
@@ -139,7 +142,8 @@ fn aborts(runtime: &Runtime) {
 
 /// What a thread wrote before its wake is read by the task that it woke.
 fn foreign_wakes(runtime: &Runtime) {
-    let places: Vec<_> = (0..4).map(|_| (AtomicU32::new(0), Mutex::new(None::<Waker>), Plain::new())).collect();
+    let places: Vec<_> =
+        (0..4).map(|_| (AtomicU32::new(0), Mutex::new(None::<Waker>), Plain::new())).collect();
     std::thread::scope(|threads| {
         for (given, waker, plain) in &places {
             threads.spawn(move || {

@@ -26,7 +26,7 @@ pub(crate) mod worker;
 use std::io;
 use std::ptr::NonNull;
 use std::task::Waker;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use concurrent_queue::ConcurrentQueue;
 
@@ -56,6 +56,8 @@ pub(crate) struct Scheduler {
     visitors: Visitors,
     roots_awake: AwakeRoots,
     virtual_clock: bool,
+    /// How long a worker looks on before it sleeps.
+    spin: Duration,
     shutdown: AtomicBool,
 }
 
@@ -158,6 +160,7 @@ impl Scheduler {
             visitors: Visitors::new(),
             roots_awake: AwakeRoots::new(),
             virtual_clock: matches!(config.clock, ClockKind::Virtual),
+            spin: config.spin,
             shutdown: AtomicBool::new(false),
         }))
     }
@@ -272,6 +275,7 @@ pub(crate) struct Config {
     pub(crate) stack_size: Option<usize>,
     pub(crate) blocking_threads: usize,
     pub(crate) clock: ClockKind,
+    pub(crate) spin: Duration,
 }
 
 /// Counts foreign threads between taking a `Runnable` in hand and their last touch of the scheduler.

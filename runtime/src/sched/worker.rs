@@ -111,6 +111,8 @@ impl Worker {
                 // May have woken a parent, here.
             } else if let Some(runnable) = self.search() {
                 self.run_task(runnable);
+            } else if self.spin() {
+                // There is something, somewhere.
             } else {
                 self.park();
             }
@@ -244,6 +246,24 @@ impl Worker {
             crate::sync::spin_loop();
         }
         None
+    }
+
+    /// Looks on for as long as the runtime's builder was told; `true` if something has come. Still a searcher, so whoever
+    /// pushes meanwhile relies on this worker as on any other that searches, and wakes nobody.
+    fn spin(&self) -> bool {
+        let scheduler = &*self.scheduler;
+        if scheduler.spin.is_zero() || !self.searching.get() {
+            return false;
+        }
+        let since = Instant::now();
+        while since.elapsed() < scheduler.spin {
+            self.poll_driver();
+            if scheduler.has_work() || scheduler.is_shut_down() {
+                return true;
+            }
+            crate::sync::spin_loop();
+        }
+        false
     }
 
     /// Search is over: there is work.
