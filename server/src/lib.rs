@@ -16,6 +16,7 @@ pub mod designs;
 pub mod limits;
 pub mod link;
 pub mod logging;
+pub mod machine;
 pub mod protocol;
 pub mod router;
 pub mod runtimes;

@@ -13,6 +13,7 @@ use crate::work;
 use outbox::Offer;
 use registry::Registry;
 
+pub(crate) use ids::Ids;
 pub use registry::{Count, Reading, Seat};
 pub use stats::{Counter, Stats};
 
