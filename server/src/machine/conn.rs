@@ -29,9 +29,10 @@ pub enum Event {
     /// The connection may be read again. Told to drivers that stopped, and would not find out.
     Read(Conn),
     /// The connection has taken nothing for too long. The driver writes once more, without asking first
-    /// whether that is possible, and reports what came of it by [`written`](super::Machine::written):
-    /// kernels say that there is room when a good part of a socket's buffer is free, which a client on a
-    /// slow line may not have achieved. If nothing was taken then, the connection ends.
+    /// whether that is possible (kernels say that there is room when a good part of a socket's buffer is
+    /// free, which a client on a slow line may not have achieved), and says that something was
+    /// [`written`](super::Machine::written), or that the client [takes
+    /// nothing](super::Machine::takes_nothing).
     Overdue(Conn),
     /// Nothing more will be written: the driver closes the sending side. It goes on reading.
     Shut(Conn),

@@ -63,6 +63,22 @@ impl Machine<'_> {
         self.settle(now);
     }
 
+    /// The write after [`Event::Overdue`](super::Event::Overdue) was not taken either: the connection ends.
+    pub fn takes_nothing(&mut self, conn: Conn, now: Instant) {
+        if !matches!(self.phase(conn), Phase::Open | Phase::Finishing) {
+            return;
+        }
+        let output = self.queues.at(conn.index);
+        // Not if it has taken something since it was asked for.
+        if output.overdue {
+            let queued = output.queue.len();
+            tracing::info!(id = conn.id, queued, "disconnected: the client takes nothing");
+            self.queues.stats.stalls.add(1);
+            self.dismiss(conn.index, now);
+            self.settle(now);
+        }
+    }
+
     /// The server is to stop: nobody is read any more, what was read and what is queued is delivered, for
     /// at most the limits' `grace`. Called again, ends every connection at once.
     ///
@@ -135,14 +151,6 @@ impl Machine<'_> {
     pub(super) fn too_long(&mut self, index: u32, error: TooLong, now: Instant) {
         self.queues.stats.too_long.add(1);
         tracing::info!(id = self.queues.at(index).id, %error, "disconnected");
-        self.dismiss(index, now);
-    }
-
-    pub(super) fn stalled(&mut self, index: u32, now: Instant) {
-        let output = self.queues.at(index);
-        let (id, queued) = (output.id, output.queue.len());
-        tracing::info!(id, queued, "disconnected: the client takes nothing");
-        self.queues.stats.stalls.add(1);
         self.dismiss(index, now);
     }
 

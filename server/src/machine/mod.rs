@@ -216,21 +216,13 @@ impl<'s> Machine<'s> {
         }
     }
 
-    /// The connection has taken the first `n` bytes of its [`output`](Machine::output). 0: it takes
-    /// nothing now, which matters after [`Event::Overdue`].
+    /// The connection has taken the first `n` bytes of its [`output`](Machine::output).
     pub fn written(&mut self, conn: Conn, n: usize, now: Instant) {
         let phase = self.phase(conn);
-        if !matches!(phase, Phase::Open | Phase::Finishing) {
+        if n == 0 || !matches!(phase, Phase::Open | Phase::Finishing) {
             return;
         }
         let output = self.queues.at_mut(conn.index);
-        if n == 0 {
-            if output.overdue {
-                self.stalled(conn.index, now);
-                self.settle(now);
-            }
-            return;
-        }
         output.overdue = false;
         output.queue.consume(n);
         let (empty, somebody_waits) = (output.queue.is_empty(), !output.line.is_empty());

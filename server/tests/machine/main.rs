@@ -177,7 +177,11 @@ fn a_receiver_that_takes_nothing_is_asked_once_more_and_then_ended() {
         assert_eq!(fixture.events(), []);
         fixture.pass(Duration::from_millis(1));
         assert_eq!(fixture.events(), [Event::Overdue(conn)]);
-        fixture.machine.written(conn, usize::from(takes), fixture.now);
+        if takes {
+            fixture.machine.written(conn, 1, fixture.now);
+        }
+        // Nor is one ended that was asked and has taken something since.
+        fixture.machine.takes_nothing(conn, fixture.now);
         assert_eq!(stats.stalls.get(), u64::from(!takes));
         assert_eq!(fixture.machine.may_read(sender), !takes);
         if takes {

@@ -271,6 +271,7 @@ impl World<'_, '_> {
                     self.clients[index].write = true;
                     if !self.write_some(index, most) {
                         (self.clients[index].delivers, self.clients[index].stays) = (false, false);
+                        self.machine.takes_nothing(event.conn(), self.now);
                     }
                 }
                 Event::Shut(_) => (self.clients[index].delivers, self.clients[index].stays) = (false, false),
