@@ -13,6 +13,7 @@ pub mod accept;
 pub mod cli;
 pub mod client;
 pub mod designs;
+pub mod drive;
 pub mod limits;
 pub mod link;
 pub mod logging;

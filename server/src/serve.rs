@@ -5,7 +5,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use crate::designs::{Design, scoped};
+use crate::designs::{Design, floor, scoped};
 use crate::limits::Limits;
 use crate::router::Router;
 use crate::runtimes::{Listener, Platform, RuntimeKind, Tokio, Treescope};
@@ -167,8 +167,14 @@ fn on_tokio<S: Stop>(
 
 fn bare<S: Stop>(
     settings: &Settings,
-    _router: &Router,
-    _listening: impl FnOnce(SocketAddr) -> io::Result<S>,
+    router: &Router,
+    listening: impl FnOnce(SocketAddr) -> io::Result<S>,
 ) -> Result<(), StartError> {
-    Err(StartError::Unsupported(settings.design, settings.runtime))
+    let addr = settings.addr;
+    let listener = floor::listen(addr).map_err(|error| StartError::Listen(addr, error))?;
+    let stop = listener.local_addr().and_then(listening).map_err(StartError::System)?;
+    match settings.design {
+        Design::Floor => floor::serve(listener, router, stop).map_err(StartError::System),
+        design => Err(StartError::Unsupported(design, settings.runtime)),
+    }
 }

@@ -5,6 +5,7 @@
 //! programs without scopes take, each with a fault that is its own, is named at the head of its file and
 //! is kept on purpose.
 
+pub mod floor;
 pub mod scoped;
 
 use std::fmt;
@@ -48,6 +49,7 @@ impl Design {
     pub fn runtimes(self) -> &'static [RuntimeKind] {
         match self {
             Design::Scoped => &[RuntimeKind::Treescope],
+            Design::Floor => &[RuntimeKind::Bare],
             // Not written yet.
             _ => &[],
         }

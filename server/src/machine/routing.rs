@@ -10,6 +10,7 @@ use super::timers::Timers;
 use crate::limits::Limits;
 use crate::protocol::{Frames, Run, TooLong, greeting};
 use crate::router::{Ids, Stats};
+use crate::work;
 
 /// What became of frames that were routed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,6 +29,7 @@ pub(super) struct Queues<'s> {
     ids: Ids,
     limit: usize,
     stall_timeout: Duration,
+    work: Duration,
     /// Connections about which there is something to tell, each once.
     events: VecDeque<u32>,
 }
@@ -41,6 +43,7 @@ impl<'s> Queues<'s> {
             ids: Ids::new(limits.max_connections),
             limit: limits.queue_bytes,
             stall_timeout: limits.stall_timeout,
+            work: limits.work,
             events: VecDeque::new(),
         }
     }
@@ -111,6 +114,7 @@ impl<'s> Queues<'s> {
                     run.len()
                 }
             };
+            work::spin(self.work, done);
             frames.consume(&run, done);
             if let Some(body) = run.bodies().nth(done) {
                 return Ok(Routed::Full { receiver: index, need: body.len() });
@@ -129,6 +133,7 @@ impl<'s> Queues<'s> {
     ) -> Result<Routed, TooLong> {
         if let Some(run) = frames.run()? {
             let queued = self.append(receiver, &run, now);
+            work::spin(self.work, queued);
             frames.consume(&run, queued);
         }
         self.route(frames, now)

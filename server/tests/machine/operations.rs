@@ -66,6 +66,7 @@ pub(crate) fn run(bytes: &[u8]) {
         max_connections: pick([3, 1, 5, 8]),
         stall_timeout: Duration::from_millis(1000),
         grace: Duration::from_millis(700),
+        work: Duration::ZERO,
     };
     let machine = Machine::new(limits, &stats);
     let now = Instant::now();
