@@ -5,7 +5,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use crate::designs::{Design, floor, scoped};
+use crate::designs::{Design, floor, sans_io, scoped, scoped_local};
 use crate::limits::Limits;
 use crate::router::Router;
 use crate::runtimes::{Listener, Platform, RuntimeKind, Tokio, Treescope};
@@ -102,6 +102,9 @@ pub fn run<S: Stop>(
         return Err(StartError::Unsupported(design, runtime));
     }
     match runtime {
+        RuntimeKind::Treescope if design.is_on_one_thread() => {
+            on_local_treescope(settings, router, listening)
+        }
         RuntimeKind::Treescope => on_treescope(settings, router, listening),
         RuntimeKind::Tokio => on_tokio(settings, router, listening),
         RuntimeKind::Bare => bare(settings, router, listening),
@@ -138,9 +141,27 @@ fn on_treescope<S: Stop>(
     })
 }
 
+/// Without workers: the thread that is here runs everything.
+fn on_local_treescope<S: Stop>(
+    settings: &Settings,
+    router: &Router,
+    listening: impl FnOnce(SocketAddr) -> io::Result<S>,
+) -> Result<(), StartError> {
+    let runtime = treescope::Runtime::builder().build_local().map_err(StartError::System)?;
+    runtime.block_on(async |scope| {
+        let (listener, stop) = listen::<Treescope, S>(settings.addr, listening)?;
+        match settings.design {
+            Design::SansIo => sans_io::serve(listener, router, stop).await,
+            Design::ScopedLocal => scoped_local::serve(scope, router, listener, stop).await,
+            design => return Err(StartError::Unsupported(design, settings.runtime)),
+        }
+        Ok(())
+    })
+}
+
 fn on_tokio<S: Stop>(
     settings: &Settings,
-    _router: &Arc<Router>,
+    router: &Arc<Router>,
     listening: impl FnOnce(SocketAddr) -> io::Result<S>,
 ) -> Result<(), StartError> {
     use tokio::runtime::Builder;
@@ -155,13 +176,11 @@ fn on_tokio<S: Stop>(
     let runtime = builder.thread_name("worker").enable_all().build().map_err(StartError::System)?;
     runtime.block_on(async {
         let (listener, stop) = listen::<Tokio, S>(settings.addr, listening)?;
-        let served = match settings.design {
-            Design::ScopedLocal | Design::Floor => None,
-            // Those that are not written yet.
-            _ => None::<()>,
-        };
-        drop((listener, stop));
-        served.ok_or(StartError::Unsupported(settings.design, settings.runtime))
+        match settings.design {
+            Design::SansIo => sans_io::serve(listener, router, stop).await,
+            design => return Err(StartError::Unsupported(design, settings.runtime)),
+        }
+        Ok(())
     })
 }
 

@@ -130,12 +130,16 @@ impl<'r> Floor<'r> {
 
     /// How long nothing can happen but what the system will report.
     fn patience(&self) -> Option<Duration> {
-        if self.driver.has_unread() {
+        if self.driver.has_unread() || self.may_accept() {
             return Some(Duration::ZERO);
         }
         let pause = self.pause.map(|(until, _)| until);
         let next = self.driver.machine().next_deadline().into_iter().chain(pause).min()?;
         Some(next.saturating_duration_since(self.driver.now()))
+    }
+
+    fn may_accept(&self) -> bool {
+        self.acceptable && self.pause.is_none() && self.listener.is_some() && self.driver.machine().has_room()
     }
 
     /// Accepts whoever is there, while there is room.
@@ -145,10 +149,8 @@ impl<'r> Floor<'r> {
         {
             self.pause = None;
         }
-        while let Some(listener) = &self.listener
-            && self.acceptable
-            && self.pause.is_none()
-            && self.driver.machine().has_room()
+        while self.may_accept()
+            && let Some(listener) = &self.listener
         {
             match listener.accept() {
                 Ok((stream, peer)) => {

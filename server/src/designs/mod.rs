@@ -6,7 +6,9 @@
 //! is kept on purpose.
 
 pub mod floor;
+pub mod sans_io;
 pub mod scoped;
+pub mod scoped_local;
 
 use std::fmt;
 
@@ -49,6 +51,8 @@ impl Design {
     pub fn runtimes(self) -> &'static [RuntimeKind] {
         match self {
             Design::Scoped => &[RuntimeKind::Treescope],
+            Design::SansIo => &[RuntimeKind::Treescope, RuntimeKind::Tokio],
+            Design::ScopedLocal => &[RuntimeKind::Treescope],
             Design::Floor => &[RuntimeKind::Bare],
             // Not written yet.
             _ => &[],

@@ -153,6 +153,11 @@ impl<'s> Machine<'s> {
         }
     }
 
+    /// Whether there is nothing to do but to let go of the connection, or it has gone.
+    pub fn is_over(&self, conn: Conn) -> bool {
+        matches!(self.phase(conn), Phase::Vacant | Phase::Closed)
+    }
+
     /// Lets `read` put what the connection has sent into the space that it is given, and routes what is
     /// complete. `read` gives how many bytes it put at the start of its space; 0: the client has closed
     /// its sending side. It is not called, and the result is 0, if the connection may not be read.
