@@ -7,8 +7,9 @@ use std::time::Duration;
 use futures_lite::future;
 use socket2::{SockRef, TcpKeepalive};
 
-use crate::router::Router;
+use crate::router::{Guest, Hold};
 use crate::runtimes::{Listener, Platform, StreamOf};
+use crate::shutdown::Stop;
 
 /// How long accepting pauses when the system is out of file descriptors or memory; less if a
 /// connection ends meanwhile.
@@ -17,18 +18,39 @@ pub(crate) const PAUSE: Duration = Duration::from_millis(100);
 /// How long a connection is silent before the kernel asks whether the peer is there.
 const KEEPALIVE: Duration = Duration::from_secs(60);
 
+/// Accepts guests until `stop` tells so, as many at a time as the limits allow, and gives each to `connect`.
+pub async fn each<R: Hold, L: Listener>(
+    router: R,
+    listener: L,
+    stop: &mut impl Stop,
+    mut connect: impl FnMut(Guest<R>, StreamOf<L>),
+) {
+    let mut acceptor = Acceptor::new(listener, router.clone());
+    let most = router.limits().max_connections;
+    let accept = async {
+        loop {
+            router.until(|count| count.live < most).await;
+            let socket = acceptor.next().await;
+            if let Some(guest) = Guest::new(router.clone()) {
+                connect(guest, socket);
+            }
+        }
+    };
+    future::or(stop.told(), accept).await;
+}
+
 /// Accepts connections, one at a time, and never fails for good.
 #[derive(Debug)]
-pub struct Acceptor<'r, L> {
+pub struct Acceptor<R, L> {
     listener: L,
-    router: &'r Router,
+    router: R,
     /// A shortage has been logged, and nothing has been accepted since.
     short: bool,
 }
 
-impl<'r, L: Listener> Acceptor<'r, L> {
+impl<R: Hold, L: Listener> Acceptor<R, L> {
     /// Accepts from `listener` for `router`.
-    pub fn new(listener: L, router: &'r Router) -> Self {
+    pub fn new(listener: L, router: R) -> Self {
         Acceptor { listener, router, short: false }
     }
 

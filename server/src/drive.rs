@@ -8,6 +8,7 @@ use std::io::{self, ErrorKind};
 use std::time::Instant;
 
 use crate::machine::{Conn, Event, Machine};
+use crate::router::{Guest, Router};
 
 /// The most that one read takes.
 const READ: usize = 64 << 10;
@@ -43,12 +44,22 @@ pub trait Socket {
     fn shut(&mut self);
 }
 
+/// A connection.
+#[derive(Debug)]
+struct Client<'r, S> {
+    conn: Conn,
+    socket: S,
+    /// Counts it.
+    _guest: Guest<&'r Router>,
+}
+
 /// A machine and its sockets.
 #[derive(Debug)]
 pub struct Driver<'s, S> {
+    router: &'s Router,
     machine: Machine<'s>,
     /// By [`Conn::index`].
-    sockets: Vec<Option<(Conn, S)>>,
+    sockets: Vec<Option<Client<'s, S>>>,
     /// What all connections are read into, one after the other.
     lent: Box<[u8]>,
     /// Connections that may have more to read.
@@ -57,10 +68,11 @@ pub struct Driver<'s, S> {
 }
 
 impl<'s, S: Socket> Driver<'s, S> {
-    /// A driver without connections.
-    pub fn new(machine: Machine<'s>) -> Self {
+    /// A driver without connections, which are counted in `router`.
+    pub fn new(router: &'s Router) -> Self {
+        let machine = Machine::new(*router.limits(), router.stats());
         let lent = vec![0; READ].into_boxed_slice();
-        Driver { machine, sockets: Vec::new(), lent, unread: Vec::new(), now: Instant::now() }
+        Driver { router, machine, sockets: Vec::new(), lent, unread: Vec::new(), now: Instant::now() }
     }
 
     /// The machine.
@@ -89,13 +101,14 @@ impl<'s, S: Socket> Driver<'s, S> {
     /// Takes a connection in; `socket` makes its socket, which gets to know its index. `None` if there is no
     /// room for it, or if `socket` fails.
     pub fn connect(&mut self, socket: impl FnOnce(usize) -> io::Result<S>) -> Option<()> {
+        let guest = Guest::new(self.router)?;
         let conn = self.machine.connect(self.now)?;
         match socket(conn.index()) {
             Ok(socket) => {
-                let socket = Some((conn, socket));
+                let client = Some(Client { conn, socket, _guest: guest });
                 match self.sockets.get_mut(conn.index()) {
-                    Some(place) => *place = socket,
-                    None => self.sockets.push(socket),
+                    Some(place) => *place = client,
+                    None => self.sockets.push(client),
                 }
                 Some(())
             }
@@ -109,7 +122,7 @@ impl<'s, S: Socket> Driver<'s, S> {
 
     /// The socket of a connection that is here.
     pub fn socket(&mut self, index: usize) -> Option<&mut S> {
-        self.sockets.get_mut(index)?.as_mut().map(|(_, socket)| socket)
+        self.sockets.get_mut(index)?.as_mut().map(|client| &mut client.socket)
     }
 
     /// Whether some connection is known to have more to read: then [`settle`](Driver::settle) is called again
@@ -120,8 +133,7 @@ impl<'s, S: Socket> Driver<'s, S> {
 
     /// Reads from and writes to a connection whose socket may be ready for either.
     pub fn ready(&mut self, index: usize) {
-        if let Some((conn, _)) = self.sockets.get(index).and_then(Option::as_ref) {
-            let conn = *conn;
+        if let Some(&Client { conn, .. }) = self.sockets.get(index).and_then(Option::as_ref) {
             self.read(conn);
             if !self.machine.output(conn).is_empty() {
                 self.write(conn, false);
@@ -152,7 +164,7 @@ impl<'s, S: Socket> Driver<'s, S> {
 
     fn read(&mut self, conn: Conn) {
         for _ in 0..READS {
-            let Some((_, socket)) = &mut self.sockets[conn.index()] else { return };
+            let Some(Client { socket, .. }) = &mut self.sockets[conn.index()] else { return };
             if !self.machine.may_read(conn) {
                 return;
             }
@@ -168,7 +180,7 @@ impl<'s, S: Socket> Driver<'s, S> {
 
     /// Writes what there is. What is not taken now is when the socket is ready again.
     fn write(&mut self, conn: Conn, unasked: bool) {
-        let Some((_, socket)) = &mut self.sockets[conn.index()] else { return };
+        let Some(Client { socket, .. }) = &mut self.sockets[conn.index()] else { return };
         let output = self.machine.output(conn);
         if output.is_empty() {
             return;

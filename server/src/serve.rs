@@ -5,7 +5,8 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use crate::designs::{Design, floor, sans_io, scoped, scoped_local};
+use crate::designs::{Design, actor, dispatcher, mutex, mutex_deadlock, scoped, tokens, writer_queues};
+use crate::designs::{floor, sans_io, scoped_local};
 use crate::limits::Limits;
 use crate::router::Router;
 use crate::runtimes::{Listener, Platform, RuntimeKind, Tokio, Treescope};
@@ -134,6 +135,12 @@ fn on_treescope<S: Stop>(
     runtime.block_on(async |scope| {
         let (listener, stop) = listen::<Treescope, S>(settings.addr, listening)?;
         match settings.design {
+            Design::MutexDeadlock => mutex_deadlock::on_treescope(scope, router, listener, stop).await,
+            Design::Mutex => mutex::on_treescope(scope, router, listener, stop).await,
+            Design::Dispatcher => dispatcher::on_treescope(scope, router, listener, stop).await,
+            Design::WriterQueues => writer_queues::on_treescope(scope, router, listener, stop).await,
+            Design::Tokens => tokens::on_treescope(scope, router, listener, stop).await,
+            Design::Actor => actor::on_treescope(scope, router, listener, stop).await,
             Design::Scoped => scoped::serve(scope, router, listener, stop).await,
             design => return Err(StartError::Unsupported(design, settings.runtime)),
         }
@@ -178,6 +185,12 @@ fn on_tokio<S: Stop>(
         let (listener, stop) = listen::<Tokio, S>(settings.addr, listening)?;
         match settings.design {
             Design::SansIo => sans_io::serve(listener, router, stop).await,
+            Design::MutexDeadlock => mutex_deadlock::on_tokio(router, listener, stop).await,
+            Design::Mutex => mutex::on_tokio(router, listener, stop).await,
+            Design::Dispatcher => dispatcher::on_tokio(router, listener, stop).await,
+            Design::WriterQueues => writer_queues::on_tokio(router, listener, stop).await,
+            Design::Tokens => tokens::on_tokio(router, listener, stop).await,
+            Design::Actor => actor::on_tokio(router, listener, stop).await,
             design => return Err(StartError::Unsupported(design, settings.runtime)),
         }
         Ok(())

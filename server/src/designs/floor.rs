@@ -21,7 +21,6 @@ use mio::{Events, Interest, Poll, Token};
 
 use crate::accept;
 use crate::drive::{Driver, Socket};
-use crate::machine::Machine;
 use crate::router::Router;
 use crate::shutdown::Stop;
 
@@ -115,7 +114,7 @@ impl<'r> Floor<'r> {
     fn new(poll: &Poll, mut listener: TcpListener, router: &'r Router) -> io::Result<Self> {
         poll.registry().register(&mut listener, LISTENER, Interest::READABLE)?;
         Ok(Floor {
-            driver: Driver::new(Machine::new(*router.limits(), router.stats())),
+            driver: Driver::new(router),
             listener: Some(listener),
             acceptable: true,
             short: false,

@@ -5,10 +5,18 @@
 //! programs without scopes take, each with a fault that is its own, is named at the head of its file and
 //! is kept on purpose.
 
+pub mod actor;
+pub mod dispatcher;
 pub mod floor;
+mod input;
+pub mod mutex;
+pub mod mutex_deadlock;
 pub mod sans_io;
 pub mod scoped;
 pub mod scoped_local;
+mod tasks;
+pub mod tokens;
+pub mod writer_queues;
 
 use std::fmt;
 
@@ -50,6 +58,12 @@ impl Design {
     /// What it can run on, what it runs on by default first.
     pub fn runtimes(self) -> &'static [RuntimeKind] {
         match self {
+            Design::MutexDeadlock | Design::Mutex | Design::Dispatcher => {
+                &[RuntimeKind::Treescope, RuntimeKind::Tokio]
+            }
+            Design::WriterQueues | Design::Tokens | Design::Actor => {
+                &[RuntimeKind::Treescope, RuntimeKind::Tokio]
+            }
             Design::Scoped => &[RuntimeKind::Treescope],
             Design::SansIo => &[RuntimeKind::Treescope, RuntimeKind::Tokio],
             Design::ScopedLocal => &[RuntimeKind::Treescope],

@@ -27,7 +27,6 @@ use socket2::SockRef;
 
 use crate::accept::Acceptor;
 use crate::drive::{Driver, Socket};
-use crate::machine::Machine;
 use crate::router::Router;
 use crate::runtimes::{Listener, Platform, Stream, StreamOf};
 use crate::shutdown::Stop;
@@ -46,7 +45,7 @@ pub async fn serve<L: Listener>(listener: L, router: &Router, mut stop: impl Sto
         future::pending::<()>().await;
     });
     let ready = Arc::new(Ready::default());
-    let mut driver = Driver::<Polled<StreamOf<L>>>::new(Machine::new(*router.limits(), router.stats()));
+    let mut driver = Driver::<Polled<StreamOf<L>>>::new(router);
     let mut alarm = Alarm::<L::Platform>::default();
     let mut stopped = 0;
     poll_fn(|cx| {

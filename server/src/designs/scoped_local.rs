@@ -33,7 +33,7 @@ use treescope::time;
 
 use crate::accept::Acceptor;
 use crate::machine::{Conn, Event, Machine};
-use crate::router::Router;
+use crate::router::{Guest, Router};
 use crate::shutdown::Stop;
 
 /// The most that one read takes.
@@ -46,12 +46,12 @@ pub async fn serve<'scope>(
     listener: TcpListener,
     mut stop: impl Stop + 'scope,
 ) {
-    let state = State::new(Machine::new(*router.limits(), router.stats()));
+    let state = State::new(router);
     let server = root.open().name("server").scope(async move |server| {
         // In the server's node, above those of its connections, which borrow it.
         let state = &*server.alloc(state);
         let served = async {
-            future::or(accept(server, state, Acceptor::new(listener, router)), stop.told()).await;
+            future::or(accept(server, state, listener), stop.told()).await;
             state.change(Machine::stop);
             let stopped_again = async {
                 stop.told().await;
@@ -68,16 +68,18 @@ pub async fn serve<'scope>(
 async fn accept<'scope, 's: 'scope>(
     server: LocalScope<'scope, '_>,
     state: &'scope State<'s>,
-    mut acceptor: Acceptor<'_, TcpListener>,
+    listener: TcpListener,
 ) {
+    let mut acceptor = Acceptor::new(listener, state.router);
     loop {
         state.until(Machine::has_room).await;
         let socket = acceptor.next().await;
+        let Some(guest) = Guest::new(state.router) else { continue };
         let Some(conn) = state.change(Machine::connect) else { continue };
         state.connected(conn);
         let name = format!("conn-{}", conn.id());
         server.open().name(name).scope(async move |connection| {
-            let link = &*connection.alloc(Link { state, conn, socket });
+            let link = &*connection.alloc(Link { state, conn, socket, _guest: guest });
             // If one half fails the connection's scope is forced to end, and with it the other half.
             let end = move |result: io::Result<()>| {
                 if let Err(error) = result {
@@ -93,6 +95,7 @@ async fn accept<'scope, 's: 'scope>(
 
 /// What all connections borrow.
 struct State<'s> {
+    router: &'s Router,
     machine: RefCell<Machine<'s>>,
     /// By [`Conn::index`].
     halves: RefCell<Vec<Halves>>,
@@ -115,9 +118,10 @@ struct Halves {
 }
 
 impl<'s> State<'s> {
-    fn new(machine: Machine<'s>) -> Self {
+    fn new(router: &'s Router) -> Self {
         State {
-            machine: RefCell::new(machine),
+            router,
+            machine: RefCell::new(Machine::new(*router.limits(), router.stats())),
             halves: RefCell::default(),
             lent: RefCell::new(vec![0; READ].into_boxed_slice()),
             alarm: Cell::default(),
@@ -226,6 +230,8 @@ struct Link<'r, 's> {
     state: &'r State<'s>,
     conn: Conn,
     socket: TcpStream,
+    /// Counts it.
+    _guest: Guest<&'s Router>,
 }
 
 impl Link<'_, '_> {

@@ -87,7 +87,8 @@ enum Step {
 }
 
 impl<'s> Machine<'s> {
-    /// A router with nobody connected, which counts in `stats`. `max_connections` is taken as at least 1
+    /// A router with nobody connected, which counts in `stats` what it does (not who comes: drivers count their
+    /// [guests](crate::router::Guest)). `max_connections` is taken as at least 1
     /// and at most [`Limits::MOST_CONNECTIONS`].
     pub fn new(limits: Limits, stats: &'s Stats) -> Self {
         let max_connections = limits.max_connections.clamp(1, Limits::MOST_CONNECTIONS);
@@ -136,7 +137,6 @@ impl<'s> Machine<'s> {
             self.inputs.len() as u32 - 1
         });
         self.live += 1;
-        self.queues.stats.connections.add(1);
         Some(Conn { index, id: self.queues.open(index, now) })
     }
 

@@ -1,8 +1,12 @@
-//! The state that all connections share, and borrow: who is connected and what is queued for them.
+//! The state that all connections share: who is connected and what is queued for them.
+//!
+//! Connections borrow it where their tasks may, and [hold](Hold) it in an `Arc` where they may not. The designs
+//! that keep another state have only their [guests](Guest) counted here.
 
 mod ids;
 mod outbox;
 mod registry;
+mod seat;
 mod slot;
 mod stats;
 
@@ -14,7 +18,8 @@ use outbox::Offer;
 use registry::Registry;
 
 pub(crate) use ids::Ids;
-pub use registry::{Count, Reading, Seat};
+pub use registry::Count;
+pub use seat::{Guest, Hold, Reading, Seat};
 pub use stats::{Counter, Stats};
 
 /// What became of frames that were routed.
@@ -26,7 +31,7 @@ pub enum Routed {
     Blocked,
 }
 
-/// A router's state. Connections borrow it; nothing in it is counted or leaked.
+/// A router's state.
 #[derive(Debug)]
 pub struct Router {
     limits: Limits,
@@ -70,10 +75,8 @@ impl Router {
     }
 
     /// Gives a new connection its id, and queues the greeting. `None` if there is no room.
-    pub fn seat(&self) -> Option<Seat<'_>> {
-        let seat = self.registry.sit()?;
-        self.stats.connections.add(1);
-        Some(seat)
+    pub fn seat(&self) -> Option<Seat<&Router>> {
+        Seat::new(self)
     }
 
     /// Queues frames for their receivers, in order, until none is left or a receiver is full. A frame
