@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use crate::designs::{Design, actor, dispatcher, mutex, mutex_deadlock, scoped, tokens, writer_queues};
-use crate::designs::{floor, sans_io, scoped_local};
+use crate::designs::{floor, poll, race, sans_io, scoped_local};
 use crate::limits::Limits;
 use crate::router::Router;
 use crate::runtimes::{Listener, Platform, RuntimeKind, Tokio, Treescope};
@@ -158,6 +158,8 @@ fn on_local_treescope<S: Stop>(
     runtime.block_on(async |scope| {
         let (listener, stop) = listen::<Treescope, S>(settings.addr, listening)?;
         match settings.design {
+            Design::Race => race::serve(listener, router, stop).await,
+            Design::Poll => poll::serve(listener, router, stop).await,
             Design::SansIo => sans_io::serve(listener, router, stop).await,
             Design::ScopedLocal => scoped_local::serve(scope, router, listener, stop).await,
             design => return Err(StartError::Unsupported(design, settings.runtime)),
@@ -184,6 +186,8 @@ fn on_tokio<S: Stop>(
     runtime.block_on(async {
         let (listener, stop) = listen::<Tokio, S>(settings.addr, listening)?;
         match settings.design {
+            Design::Race => race::serve(listener, router, stop).await,
+            Design::Poll => poll::serve(listener, router, stop).await,
             Design::SansIo => sans_io::serve(listener, router, stop).await,
             Design::MutexDeadlock => mutex_deadlock::on_tokio(router, listener, stop).await,
             Design::Mutex => mutex::on_tokio(router, listener, stop).await,

@@ -11,9 +11,12 @@ pub mod floor;
 mod input;
 pub mod mutex;
 pub mod mutex_deadlock;
+pub mod poll;
+pub mod race;
 pub mod sans_io;
 pub mod scoped;
 pub mod scoped_local;
+mod table;
 mod tasks;
 pub mod tokens;
 pub mod writer_queues;
@@ -65,11 +68,9 @@ impl Design {
                 &[RuntimeKind::Treescope, RuntimeKind::Tokio]
             }
             Design::Scoped => &[RuntimeKind::Treescope],
-            Design::SansIo => &[RuntimeKind::Treescope, RuntimeKind::Tokio],
+            Design::Race | Design::Poll | Design::SansIo => &[RuntimeKind::Treescope, RuntimeKind::Tokio],
             Design::ScopedLocal => &[RuntimeKind::Treescope],
             Design::Floor => &[RuntimeKind::Bare],
-            // Not written yet.
-            _ => &[],
         }
     }
 
