@@ -1,4 +1,5 @@
 //! What every design does, on every runtime that it runs on, and what is wrong with each.
+#![cfg(target_os = "linux")]
 
 mod common;
 
@@ -6,9 +7,10 @@ use std::collections::HashSet;
 use std::io::Write;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use clap::ValueEnum;
+use common::program::{Program, cpu_ticks};
 use common::{Client, MUCH, PATIENCE, Server, connect, eventually, flood, frame, with_design};
 use server::designs::Design;
 use server::limits::Limits;
@@ -213,6 +215,18 @@ fn at_the_limit_of_connections_the_next_one_waits_for_a_place() {
     });
 }
 
+#[test]
+fn handlers_take_as_long_as_they_are_told_to() {
+    let work = Duration::from_millis(5);
+    each(all, Limits { work, ..Limits::default() }, |server| {
+        let (mut client, started) = (server.client(), Instant::now());
+        for _ in 0..5 {
+            client.round_trip();
+        }
+        assert!(started.elapsed() >= 5 * work);
+    });
+}
+
 /// `with_design` checks that no task is left.
 #[test]
 fn a_server_that_is_told_to_stop_ends_with_all_its_tasks() {
@@ -236,6 +250,35 @@ fn a_server_that_is_told_twice_ends_at_once_whoever_takes_nothing() {
             server.ended();
         });
     });
+}
+
+/// In processes of their own, for their processors' time is measured; all at once, for it takes a second.
+#[test]
+fn clients_that_have_left_cost_nothing_and_sigterm_ends_every_design_with_0() {
+    let (mut programs, mut half_open) = (Vec::new(), Vec::new());
+    for design in Design::value_variants() {
+        for runtime in design.runtimes() {
+            let (design, runtime) = (design.to_string(), runtime.to_string());
+            let program = Program::serve(&["--design", &design, "--runtime", &runtime, "--workers", "2"]);
+            for _ in 0..3 {
+                program.client().round_trip();
+                let mut half_closed = program.client();
+                half_closed.round_trip();
+                half_closed.close_sending();
+                half_open.push(half_closed);
+            }
+            programs.push((format!("{design} on {runtime}"), cpu_ticks(&program.process), program));
+        }
+    }
+    let since = Instant::now();
+    thread::sleep(Duration::from_secs(1));
+    for (case, before, program) in programs {
+        let (used, elapsed) = (cpu_ticks(&program.process) - before, since.elapsed());
+        // A tick is 10 ms.
+        assert!(used as u128 * 10 < elapsed.as_millis() / 5, "{case}: {used} ticks of CPU in {elapsed:?}");
+        program.process.signal("TERM");
+        assert_eq!(program.process.end(), (0, String::new()), "{case}");
+    }
 }
 
 /// Beside `test`, a client sends to one that takes nothing, more than the kernel takes; a third one is there.

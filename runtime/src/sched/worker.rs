@@ -16,6 +16,10 @@
 //! | any task | a task that is always ready | its budget ([`budget`]) |
 //!
 //! A pick is one poll of one task; what one poll takes is up to the task.
+//!
+//! The depth-first order keeps the live tasks of a fully strict program within workers x depth x fan-out (Blumofe and
+//! Leiserson, 1999). It is kept as long as no child is the oldest for [`OLDEST_WAIT`]: a tree that computes for longer
+//! than that takes one task out of order each time, which adds its own path to the bound.
 
 use std::cell::Cell;
 use std::time::{Duration, Instant};
@@ -39,9 +43,9 @@ const OLDEST_WAIT: Duration = Duration::from_millis(100);
 /// How many tasks a thief takes at most.
 const STEAL_MAX: usize = 32;
 /// Rounds over all queues before a searcher parks.
-const SEARCH_ROUNDS: usize = if cfg!(loom) { 1 } else { 8 };
+const SEARCH_ROUNDS: usize = if cfg!(any(loom, shuttle)) { 1 } else { 8 };
 /// Slots of a lane's first ring.
-const LANE_LEN: usize = if cfg!(loom) { 2 } else { 256 };
+const LANE_LEN: usize = if cfg!(any(loom, shuttle)) { 2 } else { 256 };
 
 /// A worker thread's own part of the scheduler. Never shared: others see its [`Mate`].
 pub(crate) struct Worker {

@@ -5,7 +5,7 @@
 //! design costs above this is what its runtime and its way of sharing cost. (mio is the epoll: this project's
 //! runtime and tokio both sit on it, so it is on both sides of any difference.)
 //!
-//! Fault: one core is all it will ever use.
+//! **Its fault:** one core is all it will ever use.
 
 use std::cell::Cell;
 use std::io::{self, ErrorKind, Read, Write};

@@ -6,7 +6,7 @@
 //! connected, and there are no tasks, no locks around state, no channels. [`floor`](super::floor) is the same
 //! without a runtime.
 //!
-//! Fault: one core is all it will ever use, and what one message costs the others wait for.
+//! **Its fault:** one core is all it will ever use, and what one message costs the others wait for.
 
 use std::cell::Cell;
 use std::future::poll_fn;

@@ -13,7 +13,7 @@
 //! what one half makes possible for others (output to write, room to go on) the machine tells, and a waker in
 //! a `Cell` each is all that it takes to pass it on.
 //!
-//! Fault: one core is all it will ever use.
+//! **Its fault:** one core is all it will ever use.
 
 use std::cell::{Cell, RefCell, RefMut};
 use std::future::poll_fn;

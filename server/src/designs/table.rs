@@ -1,7 +1,8 @@
 //! What the two designs have in common in which one task owns everything by `&mut`: a plain map of clients, and
 //! what is queued for each.
 //!
-//! The queues have no bound. A bound would need somebody to wait, and the one task there is must not.
+//! The queues have no bound. A bound would need somebody to wait, and the one task there is must not. Nor is a
+//! client that takes nothing ever given up; `stall_timeout` means nothing here.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::io::{self, ErrorKind};

@@ -1,6 +1,9 @@
 //! A server in the test's own process, and plain blocking clients.
 #![allow(dead_code, unreachable_pub, reason = "each test file is a crate and uses its part")]
 
+#[cfg(unix)]
+pub mod program;
+
 use std::future::poll_fn;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
@@ -128,14 +131,19 @@ impl Drop for StopAtEnd<'_> {
     }
 }
 
-/// Runs `test` beside a server with two workers.
-pub fn with_server<R>(limits: Limits, test: impl FnOnce(&Server<'_>) -> R) -> R {
+/// Runs `test` beside a server of the design `scoped` with two workers, on one runtime after the other.
+pub fn with_server<R>(limits: Limits, test: impl Fn(&Server<'_>) -> R) -> Vec<R> {
     with_workers(2, limits, test)
 }
 
-/// Runs `test` beside a server.
-pub fn with_workers<R>(workers: usize, limits: Limits, test: impl FnOnce(&Server<'_>) -> R) -> R {
-    with_design(Design::Scoped, RuntimeKind::Treescope, workers, limits, test)
+/// As [`with_server`], with so many workers.
+pub fn with_workers<R>(workers: usize, limits: Limits, test: impl Fn(&Server<'_>) -> R) -> Vec<R> {
+    let on = |&runtime: &RuntimeKind| {
+        // Shown if the test fails.
+        println!("scoped on {runtime}");
+        with_design(Design::Scoped, runtime, workers, limits, &test)
+    };
+    Design::Scoped.runtimes().iter().map(on).collect()
 }
 
 /// Runs `test` beside a server of that design on that runtime.
