@@ -17,6 +17,7 @@ use crate::work;
 use outbox::Offer;
 use registry::Registry;
 
+pub(crate) use ids::Ids;
 pub use registry::Count;
 pub use seat::{Guest, Hold, Reading, Seat};
 pub use stats::{Counter, Stats};
