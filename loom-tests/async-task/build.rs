@@ -1,4 +1,4 @@
-//! Generates async-task with loom's atomics: finds the pinned version's sources, swaps a few lines, each as often as
+//! Generates async-task with a checker's atomics, loom's or shuttle's: finds the pinned version's sources, swaps a few lines, each as often as
 //! expected or not at all, and leaves the result in `OUT_DIR`.
 
 use std::env;
@@ -18,7 +18,7 @@ struct Swap {
     times: usize,
 }
 
-const SWAPS: &[Swap] = &[
+const LOOM: &[Swap] = &[
     // The state word.
     Swap {
         file: "header.rs",
@@ -69,7 +69,23 @@ const SWAPS: &[Swap] = &[
     },
 ];
 
-/// What loom must see: none of these may be left when the swaps are done.
+/// shuttle has an eye for the state word only.
+const SHUTTLE: &[Swap] = &[
+    Swap {
+        file: "header.rs",
+        from: "use core::sync::atomic::AtomicUsize;",
+        to: "use shuttle::sync::atomic::AtomicUsize;",
+        times: 1,
+    },
+    Swap {
+        file: "raw.rs",
+        from: "use core::sync::atomic::AtomicUsize;",
+        to: "use shuttle::sync::atomic::AtomicUsize;",
+        times: 1,
+    },
+];
+
+/// What loom must see: none of these may be left when the swaps are done. Of what shuttle must see there is the first.
 const GONE: &[&str] =
     &["core::sync::atomic::Atomic", "core::cell::UnsafeCell", "alloc::alloc::alloc(", ".awaiter.get()"];
 /// The same, but for the word's loom variants.
@@ -77,30 +93,34 @@ const LOOM_ALLOC: &str = "loom::alloc::alloc(";
 
 fn main() {
     println!("cargo::rerun-if-changed=build.rs");
-    if env::var_os("CARGO_CFG_LOOM").is_none() {
+    let (swaps, gone) = if env::var_os("CARGO_CFG_LOOM").is_some() {
+        (LOOM, GONE)
+    } else if env::var_os("CARGO_CFG_SHUTTLE").is_some() {
+        (SHUTTLE, &GONE[..1])
+    } else {
         return;
-    }
+    };
     let sources = sources();
     println!("cargo::rerun-if-changed={}", sources.display());
     let out = PathBuf::from(env::var_os("OUT_DIR").expect("cargo sets OUT_DIR"));
-    let mut done = vec![0; SWAPS.len()];
+    let mut done = vec![0; swaps.len()];
     for entry in fs::read_dir(&sources).expect("async-task's source directory can be read") {
         let path = entry.expect("async-task's source directory can be read").path();
         let Some(name) = path.file_name().and_then(|name| name.to_str()) else { continue };
         let text = fs::read_to_string(&path).expect("async-task's sources can be read");
-        let text = swap(name, text, &mut done);
+        let text = swap(swaps, gone, name, text, &mut done);
         // A crate's root cannot be included as it is: attributes and documentation of the crate stay behind.
         let (name, text) = if name == "lib.rs" { ("async_task.rs", items(&text)) } else { (name, text) };
         fs::write(out.join(name), text).expect("OUT_DIR can be written");
     }
-    for (swap, done) in SWAPS.iter().zip(done) {
+    for (swap, done) in swaps.iter().zip(done) {
         assert_eq!(done, swap.times, "`{}` in async-task's {}: another version?", swap.from, swap.file);
     }
 }
 
 /// Applies the swaps for file `name`, and sees to it that nothing is left that should have been swapped.
-fn swap(name: &str, mut text: String, done: &mut [usize]) -> String {
-    for (swap, done) in SWAPS.iter().zip(done) {
+fn swap(swaps: &[Swap], gone: &[&str], name: &str, mut text: String, done: &mut [usize]) -> String {
+    for (swap, done) in swaps.iter().zip(done) {
         if swap.file == name {
             *done += text.matches(swap.from).count();
             text = text.replace(swap.from, swap.to);
@@ -108,7 +128,7 @@ fn swap(name: &str, mut text: String, done: &mut [usize]) -> String {
     }
     let code: String = text.lines().filter(|line| !line.trim_start().starts_with("//")).collect();
     let code = code.replace(LOOM_ALLOC, "");
-    for gone in GONE {
+    for gone in gone {
         assert!(!code.contains(gone), "`{gone}` is left in async-task's {name}: another version?");
     }
     text

@@ -1,8 +1,8 @@
 //! A bug seeded at one operation of the runtime.
 //!
-//! The runtime's sources carry no bug and no switch: under loom every operation of `sync.rs` can go wrong on request
+//! The runtime's sources carry no bug and no switch: under loom and shuttle every operation of `sync.rs` can go wrong on request
 //! (`runtime/src/sync/fault.rs`), and a seed says which, by the text that stands there. So a seed survives when lines
-//! move, and is found out, by a test in an ordinary `cargo test`, when its text changes.
+//! move; and when its text changes, `cargo loom` and `cargo shuttle` say so before they run anything.
 
 use std::io;
 

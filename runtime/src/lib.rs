@@ -84,7 +84,7 @@
 
 // The same task cell with an atomic state that the models see. Here, and not in `sync.rs`, for an `extern crate` of the
 // root is a name that all modules know: nothing else differs.
-#[cfg(loom)]
+#[cfg(any(loom, shuttle))]
 extern crate async_task_loom as async_task;
 
 mod context;
