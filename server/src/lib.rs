@@ -15,6 +15,7 @@ pub mod client;
 pub mod designs;
 pub mod limits;
 pub mod link;
+pub mod load;
 pub mod logging;
 pub mod protocol;
 pub mod router;

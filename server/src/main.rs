@@ -6,6 +6,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use server::cli::{self, Cli, Command};
+use server::load::{LoadArgs, LoadError};
 use server::router::Router;
 use server::serve::{self, Settings, StartError};
 use server::signals::Signals;
@@ -30,7 +31,15 @@ fn main() -> ExitCode {
             Ok(()) => ExitCode::SUCCESS,
             Err(error) => fail(format_args!("error: {error}"), 1),
         },
+        Command::Load(args) => load(&args),
     }
+}
+
+fn load(args: &LoadArgs) -> ExitCode {
+    args.run().unwrap_or_else(|error| {
+        let code = if matches!(error, LoadError::Asked(_)) { USAGE } else { 1 };
+        fail(format_args!("error: {error}"), code)
+    })
 }
 
 fn serve(settings: &Settings) -> ExitCode {
