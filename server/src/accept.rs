@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use futures_lite::future;
 use socket2::{SockRef, TcpKeepalive};
-use treescope::net::{TcpListener, TcpStream};
-use treescope::time::sleep;
 
-use crate::router::Router;
+use crate::router::{Guest, Hold};
+use crate::runtimes::{Listener, Platform, Stream, StreamOf};
+use crate::shutdown::Stop;
 
 /// How long accepting pauses when the system is out of file descriptors or memory; less if a
 /// connection ends meanwhile.
@@ -17,23 +17,44 @@ const PAUSE: Duration = Duration::from_millis(100);
 /// How long a connection is silent before the kernel asks whether the peer is there.
 const KEEPALIVE: Duration = Duration::from_secs(60);
 
+/// Accepts guests until `stop` tells so, as many at a time as the limits allow, and gives each to `connect`.
+pub async fn each<R: Hold, L: Listener>(
+    router: R,
+    listener: L,
+    stop: &mut impl Stop,
+    mut connect: impl FnMut(Guest<R>, StreamOf<L>),
+) {
+    let mut acceptor = Acceptor::new(listener, router.clone());
+    let most = router.limits().max_connections;
+    let accept = async {
+        loop {
+            router.until(|count| count.live < most).await;
+            let socket = acceptor.next().await;
+            if let Some(guest) = Guest::new(router.clone()) {
+                connect(guest, socket);
+            }
+        }
+    };
+    future::or(stop.told(), accept).await;
+}
+
 /// Accepts connections, one at a time, and never fails for good.
 #[derive(Debug)]
-pub struct Acceptor<'r> {
-    listener: TcpListener,
-    router: &'r Router,
+pub struct Acceptor<R, L> {
+    listener: L,
+    router: R,
     /// A shortage has been logged, and nothing has been accepted since.
     short: bool,
 }
 
-impl<'r> Acceptor<'r> {
+impl<R: Hold, L: Listener> Acceptor<R, L> {
     /// Accepts from `listener` for `router`.
-    pub fn new(listener: TcpListener, router: &'r Router) -> Self {
+    pub fn new(listener: L, router: R) -> Self {
         Acceptor { listener, router, short: false }
     }
 
     /// The next connection. Waits while the system has no room for it.
-    pub async fn next(&mut self) -> TcpStream {
+    pub async fn next(&mut self) -> StreamOf<L> {
         loop {
             match self.listener.accept().await {
                 Ok((socket, peer)) => {
@@ -60,18 +81,17 @@ impl<'r> Acceptor<'r> {
             self.short = true;
         }
         let departed = self.router.count().departed;
-        future::or(self.router.until(|count| count.departed != departed), async {
-            sleep(PAUSE).await;
-        })
-        .await;
+        let somebody_left = self.router.until(|count| count.departed != departed);
+        future::or(somebody_left, L::Platform::sleep(PAUSE)).await;
     }
 }
 
 /// Frames leave at once. A peer that has vanished without a word is noticed after some minutes, though
 /// nothing is sent to it: else it would keep its place for ever.
-fn set_options(socket: &TcpStream) -> io::Result<()> {
-    socket.set_nodelay(true)?;
-    SockRef::from(socket).set_tcp_keepalive(&TcpKeepalive::new().with_time(KEEPALIVE))
+fn set_options(socket: &impl Stream) -> io::Result<()> {
+    let socket = SockRef::from(socket);
+    socket.set_tcp_nodelay(true)?;
+    socket.set_tcp_keepalive(&TcpKeepalive::new().with_time(KEEPALIVE))
 }
 
 /// Whether the error is about a connection that came and went before it was accepted. Any other is

@@ -9,9 +9,10 @@ use bytesize::ByteSize;
 use clap::{Args, Parser, Subcommand};
 use jiff::SignedDuration;
 
-use crate::designs::{Design, RuntimeKind};
+use crate::designs::Design;
 use crate::limits::Limits;
 use crate::load::LoadArgs;
+use crate::runtimes::RuntimeKind;
 use crate::serve::Settings;
 
 /// A TCP message router.
@@ -60,9 +61,9 @@ pub struct ServeArgs {
     /// How connections share the router's state
     #[arg(long, value_enum, default_value_t)]
     design: Design,
-    /// What runs the tasks
-    #[arg(long, value_enum, default_value_t)]
-    runtime: RuntimeKind,
+    /// What runs the tasks [default: treescope, for a design that can run on it]
+    #[arg(long, value_enum)]
+    runtime: Option<RuntimeKind>,
     /// The longest payload of a frame; a longer one ends the connection that sends it
     #[arg(long, value_name = "SIZE", default_value = "1MiB", value_parser = size)]
     max_frame: usize,
@@ -78,6 +79,10 @@ pub struct ServeArgs {
     /// How many connections there may be at a time; further ones wait
     #[arg(long, value_name = "N", default_value = "65536", value_parser = connections)]
     max_connections: usize,
+    /// What a handler computes for each frame
+    #[arg(long, value_name = "TIME", default_value = "0s", value_parser = duration)]
+    #[arg(help_heading = "For measurements")]
+    work: Duration,
 }
 
 impl ServeArgs {
@@ -87,13 +92,14 @@ impl ServeArgs {
             addr: self.addr,
             workers: self.workers.map(NonZeroUsize::get),
             design: self.design,
-            runtime: self.runtime,
+            runtime: self.runtime.or(self.design.runtimes().first().copied()).unwrap_or_default(),
             limits: Limits {
                 max_frame: self.max_frame,
                 queue_bytes: self.queue_bytes,
                 stall_timeout: self.stall_timeout,
                 grace: self.grace,
                 max_connections: self.max_connections,
+                work: self.work,
             },
         }
     }

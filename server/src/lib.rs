@@ -19,6 +19,8 @@ pub mod load;
 pub mod logging;
 pub mod protocol;
 pub mod router;
+pub mod runtimes;
 pub mod serve;
 pub mod shutdown;
 pub mod signals;
+pub mod work;

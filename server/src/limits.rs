@@ -27,6 +27,9 @@ pub struct Limits {
     pub grace: Duration,
     /// How many connections there may be at a time; accepting pauses at the limit.
     pub max_connections: usize,
+    /// What handling one frame costs beside routing it, for measurements: so long is spent computing, by whoever
+    /// handles it.
+    pub work: Duration,
 }
 
 impl Limits {
@@ -42,6 +45,7 @@ impl Default for Limits {
             stall_timeout: Duration::from_secs(30),
             grace: Duration::from_secs(5),
             max_connections: 65_536,
+            work: Duration::ZERO,
         }
     }
 }

@@ -3,6 +3,7 @@
 use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use clap::Parser;
 use server::cli::{self, Cli, Command};
@@ -43,9 +44,9 @@ fn load(args: &LoadArgs) -> ExitCode {
 }
 
 fn serve(settings: &Settings) -> ExitCode {
-    let router = Router::new(settings.limits);
+    let router = Arc::new(Router::new(settings.limits));
     let served = serve::run(settings, &router, |addr| {
-        let signals = Signals::new()?;
+        let signals = Signals::new(settings.runtime)?;
         announce(addr);
         Ok(signals)
     });
@@ -54,7 +55,9 @@ fn serve(settings: &Settings) -> ExitCode {
             tracing::info!(stats = ?router.stats(), "stopped");
             ExitCode::SUCCESS
         }
-        Err(error @ StartError::Listen(..)) => fail(format_args!("error: {error}"), USAGE),
+        Err(error @ (StartError::Listen(..) | StartError::Unsupported(..))) => {
+            fail(format_args!("error: {error}"), USAGE)
+        }
         Err(error @ StartError::System(_)) => fail(format_args!("error: {error}"), 1),
     }
 }

@@ -257,7 +257,15 @@ fn the_program_says_what_is_wrong_in_one_line() {
 fn the_program_says_what_it_saw_as_json_and_fails_if_something_was_lost() {
     for (fault, code, lost) in [(Fault::None, 0, 0), (Fault::Lose, 1, 2)] {
         let output = Command::new(PROGRAM)
-            .args(["load", "--connections=2", "--messages=50", "--json", "--addr", &fake(fault).to_string()])
+            .args([
+                "load",
+                "--connections=2",
+                "--messages=50",
+                "--window=4",
+                "--json",
+                "--addr",
+                &fake(fault).to_string(),
+            ])
             .output()
             .unwrap();
         let said: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();

@@ -1,20 +1,87 @@
-//! Ways to share the router's state between connections, one file each. They differ in nothing else:
-//! the protocol, the queues and the sockets' handling are the same.
+//! Ways to share the router's state between connections, one file each. They differ in nothing else: the
+//! protocol, the sockets and the way in and out of the program are the same.
+//!
+//! Two of them are meant to be used, [`scoped`] and `scoped_local`. The others are exhibits: the ways that
+//! programs without scopes take, each with a fault that is its own, is named at the head of its file and
+//! is kept on purpose.
 
+pub mod actor;
+pub mod dispatcher;
+mod input;
+pub mod mutex;
+pub mod mutex_deadlock;
 pub mod scoped;
+mod tasks;
+pub mod tokens;
+pub mod writer_queues;
+
+use std::fmt;
+
+use clap::ValueEnum;
+
+use crate::runtimes::RuntimeKind;
 
 /// A way to share the router's state.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub enum Design {
-    /// Connections are scopes that borrow the state, on all workers.
+    /// One lock around all sockets, held while reading: deadlocks
+    MutexDeadlock,
+    /// One lock around all sending halves, held while writing: one full peer stalls everyone
+    Mutex,
+    /// One task owns all sending halves and writes: one full peer blocks the line
+    Dispatcher,
+    /// One task owns a queue to each connection's writer: a burst blocks the line
+    WriterQueues,
+    /// The same with a number of messages that each sender may have under way
+    Tokens,
+    /// One task owns everything and races all I/O: no parallelism
+    Race,
+    /// The same, polled by hand: I/O itself shares `&mut`
+    Poll,
+    /// Writer queues, and a log that is fed by every reply and waited for at the end
+    Actor,
+    /// A state machine without I/O owns everything, and one task drives it
+    SansIo,
+    /// Connections are scopes that borrow the state, on all workers
     #[default]
     Scoped,
+    /// The same on one thread, without locks (treescope only)
+    ScopedLocal,
+    /// A loop around epoll, as a measure of what is possible (no runtime)
+    Floor,
 }
 
-/// What runs the tasks.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
-pub enum RuntimeKind {
-    /// This project's runtime.
-    #[default]
-    Treescope,
+impl Design {
+    /// What it can run on, what it runs on by default first.
+    pub fn runtimes(self) -> &'static [RuntimeKind] {
+        match self {
+            Design::MutexDeadlock | Design::Mutex | Design::Dispatcher => {
+                &[RuntimeKind::Treescope, RuntimeKind::Tokio]
+            }
+            Design::WriterQueues | Design::Tokens | Design::Actor => {
+                &[RuntimeKind::Treescope, RuntimeKind::Tokio]
+            }
+            Design::Scoped => &[RuntimeKind::Treescope],
+            // Not written yet.
+            _ => &[],
+        }
+    }
+
+    /// Whether it can run on `runtime`.
+    pub fn runs_on(self, runtime: RuntimeKind) -> bool {
+        self.runtimes().contains(&runtime)
+    }
+
+    /// Whether all of it runs on one thread, whatever the number of workers.
+    pub fn is_on_one_thread(self) -> bool {
+        matches!(self, Design::Race | Design::Poll | Design::SansIo | Design::ScopedLocal | Design::Floor)
+    }
+}
+
+/// As on the command line.
+impl fmt::Display for Design {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let value = self.to_possible_value();
+        f.write_str(value.as_ref().map_or("", |value| value.get_name()))
+    }
 }

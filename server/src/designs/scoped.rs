@@ -18,7 +18,7 @@ use treescope::net::{TcpListener, TcpStream};
 use treescope::{BoundedScope, CauseKind, Place, Scope, TryScope};
 
 use crate::accept::Acceptor;
-use crate::link::{Gone, Link};
+use crate::link::{self, Gone, Link};
 use crate::router::Router;
 use crate::shutdown::{self, Stop};
 
@@ -33,7 +33,7 @@ pub async fn serve<'scope>(
     let connections = root.open().name("server").bounded(limits.max_connections, async move |places| {
         let server = places.scope();
         future::or(accept(places, router, listener), stop.told()).await;
-        server.defer(Link::GOODBYE, shutdown::goodbye(router, router.stats().discarded.get()));
+        server.defer(link::GOODBYE, shutdown::goodbye(router, router.stats().discarded.get()));
         shutdown::deliver(server, router, stop).await;
     });
     // Ends by itself, or by the abort after the grace period, without a value that anybody could await.
@@ -60,8 +60,8 @@ fn connect<'scope>(
     let name = format!("conn-{}", seat.id());
     server.open().name(name).try_scope(async move |connection| {
         connection.alloc(place);
-        let link = &*connection.alloc(Link::new(router, seat, socket));
-        connection.defer(Link::GOODBYE, end(connection, link));
+        let link = &*connection.alloc(Link::new(seat, socket));
+        connection.defer(link::GOODBYE, end(connection, link));
         connection.spawn_named("writer", link.write());
         link.read(connection.cancelled()).await?;
         if !connection.is_cancelled() {
@@ -73,7 +73,7 @@ fn connect<'scope>(
 }
 
 /// The end of a connection, whatever the way out.
-async fn end(connection: TryScope<'_, '_, Gone>, link: &Link<'_>) {
+async fn end(connection: TryScope<'_, '_, Gone>, link: &Link<&Router, TcpStream>) {
     match connection.cause() {
         Some(cause) if cause.kind() == CauseKind::Error => tracing::info!("{cause}"),
         Some(cause) => tracing::debug!("{}: {cause}", connection.path()),

@@ -20,7 +20,7 @@ pub enum Gone {
 
 impl Gone {
     /// Counts it.
-    pub(super) fn count(&self, stats: &Stats) {
+    pub(crate) fn count(&self, stats: &Stats) {
         match self {
             Gone::Broken(_) => {}
             Gone::TooLong(_) => stats.too_long.add(1),

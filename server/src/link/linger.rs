@@ -5,15 +5,15 @@
 //! client closes its side too, or has been silent for a moment.
 
 use std::future::poll_fn;
-use std::pin::Pin;
-use std::task::Poll;
 use std::time::Duration;
-
-use futures_lite::io::AsyncRead;
-use treescope::time::timeout;
 
 use super::Link;
 use super::read::SCRATCH;
+use crate::router::Hold;
+use crate::runtimes::{Platform, Stream};
+
+/// How long [`goodbye`](Link::goodbye) may take: it is no part of any grace period, so it is brief.
+pub const GOODBYE: Duration = Duration::from_millis(100);
 
 /// How long a client must be silent before its socket is closed.
 const SILENCE: Duration = Duration::from_millis(50);
@@ -21,10 +21,7 @@ const SILENCE: Duration = Duration::from_millis(50);
 /// The same for a client that has just sent something and may well go on.
 const SILENCE_OF_A_SENDER: Duration = Duration::from_millis(500);
 
-impl Link<'_> {
-    /// How long [`goodbye`](Link::goodbye) may take: it is no part of any grace period, so it is brief.
-    pub const GOODBYE: Duration = Duration::from_millis(100);
-
+impl<R: Hold, S: Stream> Link<R, S> {
     /// The last thing that happens to a connection, whatever the way out: its id is given up, and the client
     /// sees an end rather than a reset if it has not left and keeps still for a moment.
     pub async fn goodbye(&self) {
@@ -37,7 +34,7 @@ impl Link<'_> {
         // Fails if the peer has gone already, and then there is nothing to shut down.
         let _ = self.socket.shutdown(std::net::Shutdown::Write);
         let mut silence = SILENCE;
-        while let Ok(true) = timeout(silence, self.discard_some()).await {
+        while let Some(true) = S::Platform::timeout(silence, self.discard_some()).await {
             silence = SILENCE_OF_A_SENDER;
         }
     }
@@ -45,7 +42,7 @@ impl Link<'_> {
     /// `false`: there is nothing more to discard.
     async fn discard_some(&self) -> bool {
         poll_fn(|cx| {
-            let read = SCRATCH.with_borrow_mut(|space| Pin::new(&mut &self.socket).poll_read(cx, space));
+            let read = SCRATCH.with_borrow_mut(|space| self.socket.poll_read(cx, space));
             read.map(|read| read.is_ok_and(|n| n > 0))
         })
         .await

@@ -25,29 +25,33 @@ mod linger;
 mod read;
 mod write;
 
-use treescope::net::TcpStream;
-
-use crate::router::{Router, Seat};
+use crate::router::{Hold, Router, Seat};
+use crate::runtimes::Stream;
 
 pub use gone::Gone;
+pub use linger::GOODBYE;
+pub(crate) use read::SCRATCH;
 
-/// A connection: what its reader and its writer borrow.
+/// A connection: what its reader and its writer share.
 #[derive(Debug)]
-pub struct Link<'r> {
-    router: &'r Router,
-    seat: Seat<'r>,
-    socket: TcpStream,
+pub struct Link<R: Hold, S> {
+    seat: Seat<R>,
+    socket: S,
 }
 
-impl<'r> Link<'r> {
+impl<R: Hold, S: Stream> Link<R, S> {
     /// A connection with a place in the router.
-    pub fn new(router: &'r Router, seat: Seat<'r>, socket: TcpStream) -> Self {
-        Link { router, seat, socket }
+    pub fn new(seat: Seat<R>, socket: S) -> Self {
+        Link { seat, socket }
     }
 
     /// The connection's id.
     pub fn id(&self) -> u32 {
         self.seat.id()
+    }
+
+    fn router(&self) -> &Router {
+        self.seat.router()
     }
 
     /// Accepts no more frames; the writer ends when it has written what is queued.
@@ -56,8 +60,8 @@ impl<'r> Link<'r> {
     }
 }
 
-impl Drop for Link<'_> {
+impl<R: Hold, S> Drop for Link<R, S> {
     fn drop(&mut self) {
-        self.router.stats().discarded.add(self.seat.queued());
+        self.seat.router().stats().discarded.add(self.seat.queued());
     }
 }

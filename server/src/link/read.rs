@@ -5,11 +5,10 @@ use std::future::poll_fn;
 use std::pin::{Pin, pin};
 use std::task::Poll;
 
-use futures_lite::io::AsyncRead;
-
 use super::{Gone, Link};
 use crate::protocol::{Inbox, TooLong};
-use crate::router::Routed;
+use crate::router::{Hold, Routed};
+use crate::runtimes::Stream;
 
 /// The most that one read takes. Larger reads made no difference to throughput; smaller ones cost
 /// system calls when much is on its way.
@@ -18,10 +17,10 @@ const READ: usize = 64 << 10;
 thread_local! {
     /// What the connections on this thread read into, one after the other: only what is not consumed
     /// at once is copied to the connection itself, so an idle connection holds no buffer.
-    pub(super) static SCRATCH: RefCell<Box<[u8]>> = RefCell::new(vec![0; READ].into_boxed_slice());
+    pub(crate) static SCRATCH: RefCell<Box<[u8]>> = RefCell::new(vec![0; READ].into_boxed_slice());
 }
 
-impl Link<'_> {
+impl<R: Hold, S: Stream> Link<R, S> {
     /// Reads and routes frames until the client has closed its sending side or `stop` is ready. What was sent
     /// of an incomplete frame is discarded then; what was read of complete ones is delivered first.
     ///
@@ -34,14 +33,14 @@ impl Link<'_> {
         let mut stop = pin!(stop);
         let result = self.read_until(stop.as_mut()).await;
         if let Err(gone) = &result {
-            gone.count(self.router.stats());
+            gone.count(self.router().stats());
         }
         result
     }
 
     async fn read_until(&self, mut stop: Pin<&mut impl Future<Output = ()>>) -> Result<(), Gone> {
         let _reading = self.seat.reading();
-        let mut inbox = Inbox::new(self.router.limits().max_frame);
+        let mut inbox = Inbox::new(self.router().limits().max_frame);
         while let Some(routed) = self.receive(&mut inbox, stop.as_mut()).await? {
             if routed == Routed::Blocked {
                 self.deliver(&mut inbox).await?;
@@ -60,16 +59,17 @@ impl Link<'_> {
             if stop.as_mut().poll(cx).is_ready() {
                 return Poll::Ready(Ok(None));
             }
-            let read = |space: &mut [u8]| match Pin::new(&mut &self.socket).poll_read(cx, space) {
+            let read = |space: &mut [u8]| match self.socket.poll_read(cx, space) {
                 Poll::Ready(result) => result.map_err(Some),
                 Poll::Pending => Err(None),
             };
-            let received = SCRATCH
-                .with_borrow_mut(|scratch| inbox.receive(scratch, read, |frames| self.router.route(frames)));
+            let received = SCRATCH.with_borrow_mut(|scratch| {
+                inbox.receive(scratch, read, |frames| self.router().route(frames))
+            });
             match received {
                 Ok((0, _)) => Poll::Ready(Ok(None)),
                 Ok((_, routed)) => {
-                    self.router.stats().reads.add(1);
+                    self.router().stats().reads.add(1);
                     Poll::Ready(Ok(Some(routed?)))
                 }
                 Err(Some(error)) => Poll::Ready(Err(error.into())),
@@ -83,11 +83,11 @@ impl Link<'_> {
     async fn deliver(&self, inbox: &mut Inbox) -> Result<(), TooLong> {
         loop {
             let bytes = match inbox.frames().run()? {
-                Some(run) => run.received_bytes(self.router.send(&run).await),
+                Some(run) => run.received_bytes(self.router().send(&run).await),
                 None => return Ok(()),
             };
             inbox.consume(bytes);
-            if inbox.route(|frames| self.router.route(frames))? == Routed::All {
+            if inbox.route(|frames| self.router().route(frames))? == Routed::All {
                 return Ok(());
             }
         }

@@ -2,15 +2,14 @@
 
 use std::future::poll_fn;
 use std::io::{self, ErrorKind};
-use std::pin::Pin;
 
-use futures_lite::io::AsyncWrite;
 use socket2::SockRef;
-use treescope::time::timeout;
 
 use super::{Gone, Link};
+use crate::router::Hold;
+use crate::runtimes::{Platform, Stream};
 
-impl Link<'_> {
+impl<R: Hold, S: Stream> Link<R, S> {
     /// Writes whatever is queued until there will be nothing more, and closes the sending side.
     ///
     /// # Errors
@@ -20,7 +19,7 @@ impl Link<'_> {
         let mut batch = Vec::new();
         while self.seat.take(&mut batch).await {
             if let Err(gone) = self.write_batch(&batch).await {
-                gone.count(self.router.stats());
+                gone.count(self.router().stats());
                 return Err(gone);
             }
         }
@@ -32,11 +31,13 @@ impl Link<'_> {
         let mut written = 0;
         while written < batch.len() {
             let rest = &batch[written..];
-            let n = match timeout(self.router.limits().stall_timeout, self.write_some(rest)).await {
-                Ok(taken) => taken?,
-                Err(_) => self.write_unasked(rest)?,
+            let n = match S::Platform::timeout(self.router().limits().stall_timeout, self.write_some(rest))
+                .await
+            {
+                Some(taken) => taken?,
+                None => self.write_unasked(rest)?,
             };
-            let stats = self.router.stats();
+            let stats = self.router().stats();
             stats.writes.add(1);
             stats.written.add(n);
             written += n;
@@ -48,7 +49,7 @@ impl Link<'_> {
     }
 
     async fn write_some(&self, bytes: &[u8]) -> io::Result<usize> {
-        match poll_fn(|cx| Pin::new(&mut &self.socket).poll_write(cx, bytes)).await {
+        match poll_fn(|cx| self.socket.poll_write(cx, bytes)).await {
             Ok(0) => Err(ErrorKind::WriteZero.into()),
             result => result,
         }
@@ -63,7 +64,7 @@ impl Link<'_> {
             Err(error) if !matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => {
                 Err(error.into())
             }
-            _ => Err(Gone::Stalled(self.router.limits().stall_timeout, self.seat.queued())),
+            _ => Err(Gone::Stalled(self.router().limits().stall_timeout, self.seat.queued())),
         }
     }
 }

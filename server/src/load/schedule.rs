@@ -82,7 +82,7 @@ impl Schedule {
 
     /// Whether a message that was to be sent at `at` counts.
     pub(super) fn counts(&self, at: Duration) -> bool {
-        self.stage != Stage::WarmingUp && (self.began..self.end).contains(&at)
+        (self.begin..self.end).contains(&at)
     }
 
     /// When the next stage begins.
@@ -147,9 +147,8 @@ mod tests {
         let plan = Plan { warm_up: 10 * MS, duration: 10 * MS, ..plan() };
         let mut schedule = Schedule::new(&plan, 2);
         assert_eq!(schedule.turn(9 * MS), None);
-        assert!(!schedule.counts(9 * MS));
         assert_eq!(schedule.turn(11 * MS), Some(Stage::Measuring));
-        assert!(!schedule.counts(10 * MS) && schedule.counts(11 * MS));
+        assert!(!schedule.counts(9 * MS) && schedule.counts(10 * MS));
         assert_eq!(schedule.turn(23 * MS), Some(Stage::Draining));
         assert!(schedule.counts(19 * MS) && !schedule.counts(20 * MS));
         assert_eq!(schedule.measured(), 12 * MS);

@@ -1,18 +1,24 @@
-//! The state that all connections share, and borrow: who is connected and what is queued for them.
+//! The state that all connections share: who is connected and what is queued for them.
+//!
+//! Connections borrow it where their tasks may, and [hold](Hold) it in an `Arc` where they may not. The designs
+//! that keep another state have only their [guests](Guest) counted here.
 
 mod ids;
 mod outbox;
 mod registry;
+mod seat;
 mod slot;
 mod stats;
 
 use crate::limits::Limits;
 use crate::protocol::{Frames, Run, TooLong};
+use crate::work;
 
 use outbox::Offer;
 use registry::Registry;
 
-pub use registry::{Count, Reading, Seat};
+pub use registry::Count;
+pub use seat::{Guest, Hold, Reading, Seat};
 pub use stats::{Counter, Stats};
 
 /// What became of frames that were routed.
@@ -24,7 +30,7 @@ pub enum Routed {
     Blocked,
 }
 
-/// A router's state. Connections borrow it; nothing in it is counted or leaked.
+/// A router's state.
 #[derive(Debug)]
 pub struct Router {
     limits: Limits,
@@ -68,10 +74,8 @@ impl Router {
     }
 
     /// Gives a new connection its id, and queues the greeting. `None` if there is no room.
-    pub fn seat(&self) -> Option<Seat<'_>> {
-        let seat = self.registry.sit()?;
-        self.stats.connections.add(1);
-        Some(seat)
+    pub fn seat(&self) -> Option<Seat<&Router>> {
+        Seat::new(self)
     }
 
     /// Queues frames for their receivers, in order, until none is left or a receiver is full. A frame
@@ -85,6 +89,7 @@ impl Router {
         while let Some(run) = frames.run()? {
             let offer = self.registry.slot(run.to()).map_or(Offer::Gone, |slot| slot.offer(&run));
             let done = tally.count(&run, offer);
+            work::spin(self.limits.work, done);
             frames.consume(&run, done);
             if done < run.len() {
                 return Ok(Routed::Blocked);
@@ -103,7 +108,9 @@ impl Router {
             }
             None => Offer::Gone,
         };
-        Tally { stats: &self.stats, frames: 0, bytes: 0, dropped: 0 }.count(run, offer)
+        let done = Tally { stats: &self.stats, frames: 0, bytes: 0, dropped: 0 }.count(run, offer);
+        work::spin(self.limits.work, done);
+        done
     }
 
     /// Lets every writer end when it has written what is queued; no further frame is queued.

@@ -5,8 +5,9 @@
 //! so a `&Slot` lives as long as the registry. One lock, the census, is taken when a connection comes
 //! or goes, never for a frame.
 
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 use std::future::poll_fn;
+use std::iter;
 use std::sync::OnceLock;
 use std::task::{Poll, Waker};
 
@@ -21,9 +22,9 @@ const SEGMENT: usize = 256;
 /// How many connections there are, as the accept loop and the shutdown want to know it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Count {
-    /// Connections that have a seat.
+    /// Connections that have a seat, or are guests.
     pub live: usize,
-    /// Connections whose reader runs.
+    /// Connections whose reader runs. Guests are counted all the time.
     pub reading: usize,
     /// Connections that have ended since the start.
     pub departed: u64,
@@ -35,6 +36,8 @@ struct Census {
     /// Slots that were used, in the order in which they were vacated: the one that has been free for
     /// longest is used first, so that an id that has departed stays unknown for as long as possible.
     free: VecDeque<usize>,
+    /// The ids of connections without a slot.
+    guests: HashSet<u32>,
     /// Slots `0..made` exist.
     made: usize,
     /// One task waits here: the accept loop in a shortage, later the shutdown for an empty house.
@@ -73,8 +76,8 @@ impl Registry {
         (0..made).filter_map(|index| self.at(index))
     }
 
-    /// A seat, if one is free.
-    pub(super) fn sit(&self) -> Option<Seat<'_>> {
+    /// Takes a slot for a connection, if one is free; gives its index and the connection's id.
+    pub(super) fn sit(&self) -> Option<(usize, u32)> {
         let index = {
             let census = &mut *self.census.lock();
             let index = match census.free.pop_front() {
@@ -89,9 +92,53 @@ impl Registry {
             census.count.live += 1;
             index
         };
-        let slot = self.at(index)?;
-        let id = slot.open(self.queue_bytes, |generation| self.ids.id(index, generation));
-        Some(Seat { registry: self, slot, index, id })
+        let id = self.at(index)?.open(self.queue_bytes, |generation| self.ids.id(index, generation));
+        Some((index, id))
+    }
+
+    /// The slot is free again.
+    pub(super) fn vacate(&self, index: usize) {
+        if let Some(slot) = self.at(index) {
+            slot.vacate();
+        }
+        self.change(|census| {
+            census.free.push_back(index);
+            census.count.live -= 1;
+            census.count.departed += 1;
+        });
+    }
+
+    /// Counts a connection that has no slot, if there may be another; gives its id.
+    pub(super) fn enter(&self) -> Option<u32> {
+        let census = &mut *self.census.lock();
+        if census.count.live >= self.max_connections {
+            return None;
+        }
+        let id = iter::repeat_with(|| fastrand::u32(..)).find(|id| !census.guests.contains(id))?;
+        census.guests.insert(id);
+        census.count.live += 1;
+        census.count.reading += 1;
+        Some(id)
+    }
+
+    /// The connection that has no slot has ended.
+    pub(super) fn leave(&self, id: u32) {
+        self.change(|census| {
+            census.guests.remove(&id);
+            census.count.reading -= 1;
+            census.count.live -= 1;
+            census.count.departed += 1;
+        });
+    }
+
+    /// A reader starts.
+    pub(super) fn reads(&self) {
+        self.census.lock().count.reading += 1;
+    }
+
+    /// A reader has ended.
+    pub(super) fn reads_no_more(&self) {
+        self.change(|census| census.count.reading -= 1);
     }
 
     pub(super) fn count(&self) -> Count {
@@ -111,7 +158,8 @@ impl Registry {
         .await;
     }
 
-    fn at(&self, index: usize) -> Option<&Slot> {
+    /// The slot at `index`.
+    pub(super) fn at(&self, index: usize) -> Option<&Slot> {
         self.segments.get(index / SEGMENT)?.get()?.get(index % SEGMENT)
     }
 
@@ -128,69 +176,5 @@ impl Registry {
         if let Some(waiting) = waiting {
             waiting.wake();
         }
-    }
-}
-
-/// A connection's place in the router; its id is live until this is dropped.
-#[derive(Debug)]
-pub struct Seat<'r> {
-    registry: &'r Registry,
-    slot: &'r Slot,
-    index: usize,
-    id: u32,
-}
-
-impl Seat<'_> {
-    /// The connection's id.
-    pub fn id(&self) -> u32 {
-        self.id
-    }
-
-    /// Gives the writer everything that is queued, in exchange for `written`, the buffer that it got
-    /// last time and has written. Waits while nothing is; `false` if there will be nothing more.
-    pub async fn take(&self, written: &mut Vec<u8>) -> bool {
-        self.slot.take(written).await
-    }
-
-    /// Tells that the kernel took `n` bytes of what the writer holds, and not all of it.
-    pub fn wrote(&self, n: usize) {
-        self.slot.wrote(n);
-    }
-
-    /// Accepts no more frames; [`take`](Seat::take) gives what is queued, then `false`.
-    pub fn finish(&self) {
-        self.slot.finish();
-    }
-
-    /// How many bytes are queued for the connection.
-    pub fn queued(&self) -> usize {
-        self.slot.queued()
-    }
-
-    /// Marks that the connection's reader runs, until what this gives is dropped.
-    pub fn reading(&self) -> Reading<'_> {
-        self.registry.census.lock().count.reading += 1;
-        Reading(self.registry)
-    }
-}
-
-impl Drop for Seat<'_> {
-    fn drop(&mut self) {
-        self.slot.vacate();
-        self.registry.change(|census| {
-            census.free.push_back(self.index);
-            census.count.live -= 1;
-            census.count.departed += 1;
-        });
-    }
-}
-
-/// See [`Seat::reading`].
-#[derive(Debug)]
-pub struct Reading<'r>(&'r Registry);
-
-impl Drop for Reading<'_> {
-    fn drop(&mut self) {
-        self.0.change(|census| census.count.reading -= 1);
     }
 }

@@ -47,6 +47,8 @@ pub struct Stats {
     pub stalls: Counter,
     /// Connections ended because of a frame that was too long.
     pub too_long: Counter,
+    /// Replies that the log of the design `actor` has heard of.
+    pub logged: Counter,
     /// How often accepting paused because the system had no more to give, file descriptors say.
     pub accept_pauses: Counter,
 }

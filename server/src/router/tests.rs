@@ -50,7 +50,7 @@ async fn route_all(router: &Router, inbox: &mut Inbox) {
 }
 
 /// What the writer gets now; `None` if it would wait.
-fn take(seat: &Seat<'_>) -> Option<Vec<u8>> {
+fn take(seat: &Seat<&Router>) -> Option<Vec<u8>> {
     let mut buffer = Vec::new();
     block_on(poll_once(seat.take(&mut buffer)))?.then_some(buffer)
 }
@@ -184,7 +184,8 @@ fn a_sender_goes_on_when_half_of_the_queue_is_free_and_not_for_less() {
 
 #[test]
 fn senders_that_wait_go_on_when_the_receiver_departs() {
-    let ways: [fn(&mut Option<Seat<'_>>); 2] = [|seat| seat.as_ref().unwrap().finish(), |seat| *seat = None];
+    let ways: [fn(&mut Option<Seat<&Router>>); 2] =
+        [|seat| seat.as_ref().unwrap().finish(), |seat| *seat = None];
     for depart in ways {
         let router = Router::new(limits(10));
         let mut guest = router.seat();

@@ -5,15 +5,16 @@ use std::future::poll_fn;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::sync::mpsc;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Poll, Waker};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use server::designs::{Design, RuntimeKind};
+use server::designs::Design;
 use server::limits::Limits;
 use server::protocol::{END, ID_BYTES, encode};
 use server::router::Router;
+use server::runtimes::RuntimeKind;
 use server::serve::{Settings, run};
 
 /// Nothing here takes so long unless it never happens.
@@ -141,7 +142,7 @@ pub fn with_workers<R>(workers: usize, limits: Limits, test: impl FnOnce(&Server
         runtime: RuntimeKind::Treescope,
         limits,
     };
-    let router = Router::new(limits);
+    let router = Arc::new(Router::new(limits));
     let stop = Stop::default();
     thread::scope(|threads| {
         let _stop_at_end = StopAtEnd(&stop);
