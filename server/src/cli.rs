@@ -9,6 +9,7 @@ use bytesize::ByteSize;
 use clap::{Args, Parser, Subcommand};
 use jiff::SignedDuration;
 
+use crate::compare::CompareArgs;
 use crate::designs::Design;
 use crate::limits::Limits;
 use crate::load::LoadArgs;
@@ -44,6 +45,8 @@ pub enum Command {
     Client(ClientArgs),
     /// Loads a server with many clients and checks every message
     Load(LoadArgs),
+    /// Measures all designs on all runtimes against each other
+    Compare(CompareArgs),
 }
 
 /// The address that server and client have in common when none is given.

@@ -12,6 +12,7 @@
 pub mod accept;
 pub mod cli;
 pub mod client;
+pub mod compare;
 pub mod designs;
 pub mod limits;
 pub mod link;

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use clap::Parser;
 use server::cli::{self, Cli, Command};
+use server::compare::{self, CompareArgs, CompareError};
 use server::load::{LoadArgs, LoadError};
 use server::router::Router;
 use server::serve::{self, Settings, StartError};
@@ -33,6 +34,15 @@ fn main() -> ExitCode {
             Err(error) => fail(format_args!("error: {error}"), 1),
         },
         Command::Load(args) => load(&args),
+        Command::Compare(args) => compare(&args),
+    }
+}
+
+fn compare(args: &CompareArgs) -> ExitCode {
+    match compare::run(args) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error @ CompareError::Asked(_)) => fail(format_args!("error: {error}"), USAGE),
+        Err(error @ CompareError::File(..)) => fail(format_args!("error: {error}"), 1),
     }
 }
 
