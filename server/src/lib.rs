@@ -7,7 +7,8 @@
 //! ```
 //!
 //! Only `designs` differs from one way of sharing state to another; [`designs::scoped`] is the one this
-//! project adds. [`protocol`] and [`router`] know no socket, no clock and no runtime.
+//! project adds. All of it runs on tokio as well, where the type system lets it: [`runtimes`] is what a design needs
+//! of a runtime. [`protocol`] and [`router`] know no socket and no runtime.
 
 pub mod accept;
 pub mod cli;

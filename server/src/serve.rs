@@ -5,7 +5,9 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use crate::designs::{Design, actor, dispatcher, mutex, mutex_deadlock, scoped, tokens, writer_queues};
+use crate::designs::{
+    Design, actor, dispatcher, mutex, mutex_deadlock, scoped, scoped_tokio, tokens, writer_queues,
+};
 use crate::limits::Limits;
 use crate::router::Router;
 use crate::runtimes::{Listener, Platform, RuntimeKind, Tokio, Treescope};
@@ -168,6 +170,7 @@ fn on_tokio<S: Stop>(
             Design::WriterQueues => writer_queues::on_tokio(router, listener, stop).await,
             Design::Tokens => tokens::on_tokio(router, listener, stop).await,
             Design::Actor => actor::on_tokio(router, listener, stop).await,
+            Design::Scoped => scoped_tokio::serve(router, listener, stop).await,
             design => return Err(StartError::Unsupported(design, settings.runtime)),
         }
         Ok(())

@@ -3,95 +3,15 @@
 
 mod common;
 
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{BufRead, BufReader, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::os::unix::process::ExitStatusExt;
-use std::process::{Child, ChildStdout, Command, Output, Stdio};
-use std::sync::{Arc, Mutex};
+use std::process::{ChildStdout, Command, Output, Stdio};
+use std::sync::Mutex;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use common::program::{PROGRAM, Process, Program, cpu_ticks};
 use common::{Client, MUCH, PATIENCE, connect, eventually};
-
-const PROGRAM: &str = env!("CARGO_BIN_EXE_server");
-
-/// A process that does not outlive its test.
-struct Process(Child);
-
-impl Drop for Process {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
-impl Process {
-    fn spawn(command: &mut Command) -> Self {
-        let piped = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        Process(piped.spawn().expect("the program starts"))
-    }
-
-    /// Collects what it writes to stderr from now on.
-    fn log(&mut self) -> Arc<Mutex<String>> {
-        let (log, stderr) = (Arc::default(), self.0.stderr.take().unwrap());
-        let collected: Arc<Mutex<String>> = Arc::clone(&log);
-        thread::spawn(move || {
-            for line in BufReader::new(stderr).lines().map_while(Result::ok) {
-                *collected.lock().unwrap() += &(line + "\n");
-            }
-        });
-        log
-    }
-
-    fn signal(&self, name: &str) {
-        let status = Command::new("kill").arg(format!("-{name}")).arg(self.0.id().to_string()).status();
-        assert!(status.unwrap().success());
-    }
-
-    /// Waits for its end; gives the exit code and what it wrote to stderr, unless that is in the log.
-    #[track_caller]
-    fn end(mut self) -> (i32, String) {
-        let mut status = None;
-        eventually("the program ends", || {
-            status = self.0.try_wait().unwrap();
-            status.is_some()
-        });
-        let mut errors = String::new();
-        if let Some(mut stderr) = self.0.stderr.take() {
-            stderr.read_to_string(&mut errors).unwrap();
-        }
-        let status = status.unwrap();
-        (status.code().unwrap_or_else(|| panic!("killed by {:?}: {errors}", status.signal())), errors)
-    }
-}
-
-/// A server process.
-struct Program {
-    process: Process,
-    addr: SocketAddr,
-    /// What it printed when it started.
-    hello: [String; 2],
-}
-
-impl Program {
-    fn serve(args: &[&str]) -> Self {
-        Self::spawn(Command::new(PROGRAM).args(["serve", "--addr", "127.0.0.1:0"]).args(args))
-    }
-
-    fn spawn(command: &mut Command) -> Self {
-        let mut process = Process::spawn(command);
-        let hello = {
-            let mut lines = BufReader::new(process.0.stdout.take().unwrap()).lines();
-            [(); 2].map(|()| lines.next().expect("two lines").unwrap())
-        };
-        let addr = hello[0].strip_prefix("listening on ").expect("the address").parse().unwrap();
-        Program { process, addr, hello }
-    }
-
-    fn client(&self) -> Client {
-        Client::connect(self.addr)
-    }
-}
 
 fn output(args: &[&str]) -> Output {
     Command::new(PROGRAM).args(args).stdin(Stdio::null()).output().unwrap()
@@ -141,8 +61,11 @@ fn sigterm_delivers_what_is_queued_and_exits_with_0() {
 
 #[test]
 fn a_second_signal_exits_at_once() {
-    for (first, second, code) in [("INT", "INT", 130), ("INT", "TERM", 143)] {
-        let server = Program::serve(&["--grace", "1h", "--stall-timeout", "1h", "--queue-bytes", "64MiB"]);
+    for (runtime, first, second, code) in
+        [("treescope", "INT", "INT", 130), ("treescope", "INT", "TERM", 143), ("tokio", "TERM", "INT", 130)]
+    {
+        let limits = ["--grace", "1h", "--stall-timeout", "1h", "--queue-bytes", "64MiB"];
+        let server = Program::serve(&[&limits[..], &["--runtime", runtime]].concat());
         let (receiver, mut sender) = (server.client(), server.client());
         sender.send_much(receiver.id, MUCH);
         server.process.signal(first);
@@ -166,6 +89,9 @@ fn what_cannot_be_done_as_asked_is_said_in_one_line_and_exits_with_2() {
         &["unknown"],
         &["--workers", "many"],
         &["--design", "none"],
+        &["--runtime", "none"],
+        &["--design", "scoped-local", "--runtime", "tokio"],
+        &["--design", "floor", "--runtime", "tokio"],
         &["serve", "--grace", "later"],
         &["client", "--addr", "nonsense"],
         &["client", "--design", "scoped"],
@@ -187,19 +113,21 @@ fn help_and_version_are_no_errors() {
     }
 }
 
-/// User and system time that the process has used, in clock ticks (hundredths of a second).
-#[cfg(target_os = "linux")]
-fn cpu_ticks(process: &Process) -> u64 {
-    let stat = std::fs::read_to_string(format!("/proc/{}/stat", process.0.id())).unwrap();
-    // Fields 14 and 15; the second one, in parentheses, may contain anything.
-    let after = stat.rsplit_once(") ").unwrap().1;
-    after.split(' ').skip(11).take(2).map(|ticks| ticks.parse::<u64>().unwrap()).sum()
-}
-
 #[cfg(target_os = "linux")]
 #[test]
 fn out_of_file_descriptors_it_waits_without_spinning_and_goes_on_when_some_are_free() {
-    let limited = format!("ulimit -n 32; exec {PROGRAM} --addr 127.0.0.1:0 --workers 2");
+    // Two runtimes, and the two ways of accepting.
+    for design in ["scoped", "dispatcher"] {
+        for runtime in ["treescope", "tokio"] {
+            run_out_of_file_descriptors(design, runtime);
+        }
+    }
+}
+
+#[cfg(target_os = "linux")]
+fn run_out_of_file_descriptors(design: &str, runtime: &str) {
+    let options = format!("--addr 127.0.0.1:0 --workers 2 --design {design} --runtime {runtime}");
+    let limited = format!("ulimit -n 32; exec {PROGRAM} {options}");
     let mut server = Program::spawn(Command::new("sh").args(["-c", &limited]));
     let log = server.process.log();
     let sockets: Vec<_> = (0..60).map(|_| connect(server.addr)).collect();

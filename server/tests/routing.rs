@@ -313,7 +313,7 @@ fn a_client_that_has_closed_its_sending_side_has_limited_time_to_take_what_is_qu
             }
             filled
         });
-        if filled < STALL / 4 {
+        if filled.iter().all(|filled| *filled < STALL / 4) {
             return;
         }
     }

@@ -4,6 +4,11 @@
 //! Two of them are meant to be used, [`scoped`] and `scoped_local`. The others are exhibits: the ways that
 //! programs without scopes take, each with a fault that is its own, is named at the head of its file and
 //! is kept on purpose.
+//!
+//! What the designs with messages have in common is the crates for channels and locks, async-channel and
+//! async-lock, on every runtime: then a comparison of runtimes is not one of channels. A frame costs
+//! [`work`](crate::limits::Limits::work) where the design handles it: in the connection's own task, unless another
+//! task owns the state. Only `mutex_deadlock` works under its lock, for it does everything under it.
 
 pub mod actor;
 pub mod dispatcher;
@@ -11,6 +16,7 @@ mod input;
 pub mod mutex;
 pub mod mutex_deadlock;
 pub mod scoped;
+pub mod scoped_tokio;
 mod tasks;
 pub mod tokens;
 pub mod writer_queues;
@@ -54,14 +60,10 @@ pub enum Design {
 impl Design {
     /// What it can run on, what it runs on by default first.
     pub fn runtimes(self) -> &'static [RuntimeKind] {
+        const BOTH: &[RuntimeKind] = &[RuntimeKind::Treescope, RuntimeKind::Tokio];
         match self {
-            Design::MutexDeadlock | Design::Mutex | Design::Dispatcher => {
-                &[RuntimeKind::Treescope, RuntimeKind::Tokio]
-            }
-            Design::WriterQueues | Design::Tokens | Design::Actor => {
-                &[RuntimeKind::Treescope, RuntimeKind::Tokio]
-            }
-            Design::Scoped => &[RuntimeKind::Treescope],
+            Design::MutexDeadlock | Design::Mutex | Design::Dispatcher | Design::WriterQueues => BOTH,
+            Design::Tokens | Design::Actor | Design::Scoped => BOTH,
             // Not written yet.
             _ => &[],
         }

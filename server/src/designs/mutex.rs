@@ -76,8 +76,7 @@ async fn serve<S: Stream>(
     socket: Arc<S>,
     mut stop: Pin<&mut (impl Future<Output = ()> + Send)>,
 ) -> Result<(), Gone> {
-    input::write(&*socket, &greeting(id), router).await?;
-    clients.lock().await.insert(id, Arc::clone(&socket));
+    enter(clients, id, &socket, router).await?;
     let mut input = Input::new(router);
     while input.more(&*socket, stop.as_mut()).await? {
         while let Some(run) = input.run()? {
@@ -89,6 +88,19 @@ async fn serve<S: Stream>(
             input.consume(bytes);
         }
     }
+    Ok(())
+}
+
+/// Whoever is greeted can be written to: both under one lock.
+async fn enter<S: Stream>(
+    clients: &Clients<S>,
+    id: u32,
+    socket: &Arc<S>,
+    router: &Router,
+) -> Result<(), Gone> {
+    let mut clients = clients.lock().await;
+    input::write(&**socket, &greeting(id), router).await?;
+    clients.insert(id, Arc::clone(socket));
     Ok(())
 }
 

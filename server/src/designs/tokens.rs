@@ -33,19 +33,25 @@ use crate::{accept, work};
 /// How many messages of one sender may be under way.
 const TOKENS: usize = 64;
 
-/// A message under way, with the token that its sender gave for it.
+/// A message under way; the greeting has no sender.
 struct Message {
     to: u32,
     body: Vec<u8>,
-    back: Sender<Message>,
+    sender: Option<Stake>,
+}
+
+/// What a sender has in a message: the token that it gave for it, and the way back.
+struct Stake {
     _token: SemaphoreGuardArc,
+    back: Sender<Message>,
 }
 
 impl Message {
     /// Goes back, token and all, so that what comes back is bounded as well.
     fn undeliverable(self, router: &Router) {
-        // Else its sender has left.
-        if self.back.clone().try_send(self).is_err() {
+        let Some(back) = self.sender.as_ref().map(|sender| sender.back.clone()) else { return };
+        if back.try_send(self).is_err() {
+            // The sender has left.
             router.stats().dropped.add(1);
         }
     }
@@ -69,7 +75,7 @@ pub async fn on_treescope<'scope>(
         server.spawn_named("dispatcher", dispatch(received, router));
         accept::each(router, listener, &mut stop, |guest, socket| {
             let (socket, (queue, messages)) = (Arc::new(socket), async_channel::unbounded());
-            server.spawn(write(guest.id(), messages, Arc::clone(&socket), router));
+            server.spawn(write(messages, Arc::clone(&socket), router));
             server.spawn(read(events.clone(), queue, guest, socket, server.cancelled()));
         })
         .await;
@@ -86,7 +92,7 @@ pub async fn on_tokio(router: &Arc<Router>, listener: TokioListener, mut stop: i
     tasks.spawn(dispatch(received, Arc::clone(router)));
     accept::each(Arc::clone(router), listener, &mut stop, |guest, socket| {
         let (socket, (queue, messages)) = (Arc::new(socket), async_channel::unbounded());
-        tasks.spawn(write(guest.id(), messages, Arc::clone(&socket), Arc::clone(router)));
+        tasks.spawn(write(messages, Arc::clone(&socket), Arc::clone(router)));
         tasks.spawn(read(events.clone(), queue, guest, socket, tasks.stopped()));
     })
     .await;
@@ -99,7 +105,11 @@ async fn dispatch(events: Receiver<Event>, router: impl Hold) {
     let mut queues: HashMap<u32, Sender<Message>> = HashMap::new();
     while let Ok(event) = events.recv().await {
         match event {
-            Event::Joined(id, queue) => drop(queues.insert(id, queue)),
+            Event::Joined(id, queue) => {
+                // Whoever is greeted can be sent to.
+                let _ = queue.try_send(Message { to: id, body: greeting(id).to_vec(), sender: None });
+                queues.insert(id, queue);
+            }
             Event::Message(message) => {
                 work::spin(router.limits().work, 1);
                 match queues.get(&message.to) {
@@ -171,7 +181,8 @@ impl<'r> Sending<'r> {
     /// A message with a token, when one is free.
     async fn message(&self, to: u32, body: &[u8]) -> Message {
         let token = future::or(self.tokens.acquire_arc(), self.hear()).await;
-        Message { to, body: body.to_vec(), back: self.back.clone(), _token: token }
+        let sender = Some(Stake { _token: token, back: self.back.clone() });
+        Message { to, body: body.to_vec(), sender }
     }
 
     /// Listens to what comes back, for ever.
@@ -200,21 +211,18 @@ impl Drop for Sending<'_> {
     }
 }
 
-/// Greets, and writes what is queued until there will be nothing more or the client is gone.
-async fn write(id: u32, messages: Receiver<Message>, socket: Arc<impl Stream>, router: impl Hold) {
-    let mut written = input::write(&*socket, &greeting(id), &router).await;
-    while written.is_ok()
-        && let Ok(message) = messages.recv().await
-    {
-        written = input::write(&*socket, &message.body, &router).await;
-        match written {
-            Ok(()) => input::routed(message.body.len(), &router),
-            Err(_) => message.undeliverable(&router),
+/// Writes what is queued until there will be nothing more or the client is gone.
+async fn write(messages: Receiver<Message>, socket: Arc<impl Stream>, router: impl Hold) {
+    while let Ok(message) = messages.recv().await {
+        if input::write(&*socket, &message.body, &router).await.is_err() {
+            message.undeliverable(&router);
+            // Its reader finds out, should it wait for the client.
+            let _ = socket.shutdown(Shutdown::Both);
+            break;
         }
-    }
-    if written.is_err() {
-        // Its reader finds out, should it wait for the client.
-        let _ = socket.shutdown(Shutdown::Both);
+        if message.sender.is_some() {
+            input::routed(message.body.len(), &router);
+        }
     }
     messages.close();
     while let Ok(message) = messages.try_recv() {

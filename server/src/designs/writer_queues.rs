@@ -76,10 +76,14 @@ pub async fn on_tokio(router: &Arc<Router>, listener: TokioListener, mut stop: i
 
 /// Owns the queues and fills them, until nobody is left who could send an event.
 pub(super) async fn dispatch(events: Receiver<Event>, router: impl Hold) {
-    let mut queues = HashMap::new();
+    let mut queues: HashMap<u32, Sender<Vec<u8>>> = HashMap::new();
     while let Ok(event) = events.recv().await {
         match event {
-            Event::Joined(id, queue) => drop(queues.insert(id, queue)),
+            Event::Joined(id, queue) => {
+                // A new queue has room. Whoever is greeted can be sent to.
+                let _ = queue.try_send(greeting(id).to_vec());
+                queues.insert(id, queue);
+            }
             Event::Message(to, body) => {
                 work::spin(router.limits().work, 1);
                 let bytes = body.len();
@@ -103,8 +107,7 @@ pub(super) async fn read(
     stop: impl Future<Output = ()> + Send,
 ) {
     let (id, router) = (guest.id(), guest.router());
-    // The dispatcher lives as long as there are senders, and a new queue has room.
-    let _ = queue.send(greeting(id).to_vec()).await;
+    // The dispatcher lives as long as there are senders.
     let _ = events.send(Event::Joined(id, queue)).await;
     let result = read_frames(&events, router, &*socket, pin!(stop)).await;
     let _ = events.send(Event::Left(id)).await;

@@ -25,6 +25,7 @@ mod linger;
 mod read;
 mod write;
 
+use crate::limits::Limits;
 use crate::router::{Hold, Router, Seat};
 use crate::runtimes::Stream;
 
@@ -48,6 +49,11 @@ impl<R: Hold, S: Stream> Link<R, S> {
     /// The connection's id.
     pub fn id(&self) -> u32 {
         self.seat.id()
+    }
+
+    /// The router's bounds.
+    pub fn limits(&self) -> &Limits {
+        self.router().limits()
     }
 
     fn router(&self) -> &Router {

@@ -40,7 +40,7 @@ impl<R: Hold, S: Stream> Link<R, S> {
 
     async fn read_until(&self, mut stop: Pin<&mut impl Future<Output = ()>>) -> Result<(), Gone> {
         let _reading = self.seat.reading();
-        let mut inbox = Inbox::new(self.router().limits().max_frame);
+        let mut inbox = Inbox::new(self.limits().max_frame);
         while let Some(routed) = self.receive(&mut inbox, stop.as_mut()).await? {
             if routed == Routed::Blocked {
                 self.deliver(&mut inbox).await?;

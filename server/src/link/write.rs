@@ -31,9 +31,7 @@ impl<R: Hold, S: Stream> Link<R, S> {
         let mut written = 0;
         while written < batch.len() {
             let rest = &batch[written..];
-            let n = match S::Platform::timeout(self.router().limits().stall_timeout, self.write_some(rest))
-                .await
-            {
+            let n = match S::Platform::timeout(self.limits().stall_timeout, self.write_some(rest)).await {
                 Some(taken) => taken?,
                 None => self.write_unasked(rest)?,
             };
@@ -64,7 +62,7 @@ impl<R: Hold, S: Stream> Link<R, S> {
             Err(error) if !matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => {
                 Err(error.into())
             }
-            _ => Err(Gone::Stalled(self.router().limits().stall_timeout, self.seat.queued())),
+            _ => Err(Gone::Stalled(self.limits().stall_timeout, self.seat.queued())),
         }
     }
 }

@@ -1,6 +1,9 @@
 //! A server in the test's own process, and plain blocking clients.
 #![allow(dead_code, unreachable_pub, reason = "each test file is a crate and uses its part")]
 
+#[cfg(unix)]
+pub mod program;
+
 use std::future::poll_fn;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
@@ -128,23 +131,34 @@ impl Drop for StopAtEnd<'_> {
     }
 }
 
-/// Runs `test` beside a server with two workers.
-pub fn with_server<R>(limits: Limits, test: impl FnOnce(&Server<'_>) -> R) -> R {
+/// Runs `test` beside a server of the design `scoped` with two workers, on one runtime after the other.
+pub fn with_server<R>(limits: Limits, test: impl Fn(&Server<'_>) -> R) -> Vec<R> {
     with_workers(2, limits, test)
 }
 
-/// Runs `test` beside a server.
-pub fn with_workers<R>(workers: usize, limits: Limits, test: impl FnOnce(&Server<'_>) -> R) -> R {
-    let settings = Settings {
-        addr: SocketAddr::from(([127, 0, 0, 1], 0)),
-        workers: Some(workers),
-        design: Design::Scoped,
-        runtime: RuntimeKind::Treescope,
-        limits,
+/// As [`with_server`], with so many workers.
+pub fn with_workers<R>(workers: usize, limits: Limits, test: impl Fn(&Server<'_>) -> R) -> Vec<R> {
+    let on = |&runtime: &RuntimeKind| {
+        // Shown if the test fails.
+        println!("scoped on {runtime}");
+        with_design(Design::Scoped, runtime, workers, limits, &test)
     };
+    Design::Scoped.runtimes().iter().map(on).collect()
+}
+
+/// Runs `test` beside a server of that design on that runtime.
+pub fn with_design<R>(
+    design: Design,
+    runtime: RuntimeKind,
+    workers: usize,
+    limits: Limits,
+    test: impl FnOnce(&Server<'_>) -> R,
+) -> R {
+    let addr = SocketAddr::from(([127, 0, 0, 1], 0));
+    let settings = Settings { addr, workers: Some(workers), design, runtime, limits };
     let router = Arc::new(Router::new(limits));
     let stop = Stop::default();
-    thread::scope(|threads| {
+    let result = thread::scope(|threads| {
         let _stop_at_end = StopAtEnd(&stop);
         let (listening, addr) = mpsc::channel();
         let (over, ended) = mpsc::channel();
@@ -159,7 +173,9 @@ pub fn with_workers<R>(workers: usize, limits: Limits, test: impl FnOnce(&Server
         });
         let addr = addr.recv_timeout(PATIENCE).expect("the server listens");
         test(&Server { addr, router, stop, ended: &Mutex::new(ended) })
-    })
+    });
+    assert_eq!((Arc::strong_count(&router), router.count().live), (1, 0), "no task outlives the server");
+    result
 }
 
 /// A client with blocking calls that fail when they block for too long.
@@ -200,6 +216,14 @@ impl Client {
     #[track_caller]
     pub fn send_bytes(&self, bytes: &[u8]) {
         self.socket().write_all(bytes).expect("the server takes what is sent");
+    }
+
+    /// Whether something arrives within a moment. Without it nothing is amiss: it may come later.
+    pub fn hears_something(&self) -> bool {
+        self.socket().set_read_timeout(Some(Duration::from_millis(200))).unwrap();
+        let heard = !self.socket.buffer().is_empty() || matches!(self.socket().peek(&mut [0]), Ok(1));
+        self.socket().set_read_timeout(Some(PATIENCE)).unwrap();
+        heard
     }
 
     /// The next frame's payload.
