@@ -86,7 +86,11 @@ pub fn run(args: &CompareArgs) -> Result<(), CompareError> {
     if let Some(dir) = &args.out {
         fs::create_dir_all(dir).map_err(|error| CompareError::File(dir.clone(), error))?;
     }
-    let document = args.update.as_deref().map(|path| read(path).map(|text| (path, text))).transpose()?;
+    let document = args.update.as_deref().map(|path| Ok((path, read(path)?))).transpose()?;
+    if let Some((path, text)) = &document {
+        let names: &[_] = if args.behaviour { &["behaviour"] } else { &["load", "cost"] };
+        names.iter().try_for_each(|name| renew(path, text, name, "").map(|_| ()))?;
+    }
     let findings = if args.behaviour {
         misbehave(args, &subjects, &placement, &machine)
     } else {
@@ -103,9 +107,7 @@ pub fn run(args: &CompareArgs) -> Result<(), CompareError> {
     }
     if let Some((path, mut text)) = document {
         for (name, table) in &findings.tables {
-            let replaced = document::replace(&text, name, table);
-            text = replaced
-                .map_err(|error| CompareError::Asked(format!("cannot update {}: {error}", path.display())))?;
+            text = renew(path, &text, name, table)?;
         }
         write(path, &text)?;
     }
@@ -151,6 +153,12 @@ fn misbehave(args: &CompareArgs, subjects: &[Subject], placement: &Placement, ma
     let json = json(machine, "behaviour", &rows);
     let files = vec![("behaviour.md".to_owned(), table.clone()), ("behaviour.json".to_owned(), json)];
     Findings { tables: vec![("behaviour", table)], files }
+}
+
+/// A document with a table in its place.
+fn renew(path: &Path, text: &str, name: &str, table: &str) -> Result<String, CompareError> {
+    document::replace(text, name, table)
+        .map_err(|error| CompareError::Asked(format!("cannot update {}: {error}", path.display())))
 }
 
 fn json(machine: &Machine, name: &str, what: &impl Serialize) -> String {

@@ -85,13 +85,15 @@ pub(super) fn run(
                 match slot::run(cell.subject, &workload, placement, times) {
                     Ok(figures) => cell.rounds.push(Some(figures)),
                     Err(failure) => {
+                        cell.rounds.push(None);
                         let text = failure.text().to_owned();
                         progress.say(format!("{} on {}: {text}", workload.name, cell.subject));
                         if let Failure::Useless(_) = failure {
                             useless.push((cell.subject, text.clone()));
                         }
-                        cell.failure = Some(text);
-                        cell.rounds.push(None);
+                        if !matches!(failure, Failure::Nothing) {
+                            cell.failure = Some(text);
+                        }
                     }
                 }
             }

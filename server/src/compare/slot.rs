@@ -44,6 +44,9 @@ pub(super) struct Figures {
 pub(super) enum Failure {
     /// It does not even greet its clients, whatever the workload.
     Useless(String),
+    /// Nothing arrived while it was measured, though everything did in the end: the machine was busy, or it is very
+    /// slow. Worth another try.
+    Nothing,
     /// Anything else.
     Failed(String),
 }
@@ -52,6 +55,7 @@ impl Failure {
     pub(super) fn text(&self) -> &str {
         match self {
             Failure::Useless(text) | Failure::Failed(text) => text,
+            Failure::Nothing => "nothing arrived in time",
         }
     }
 }
@@ -104,10 +108,13 @@ pub(super) fn run(
     if let Some(failure) = outcome.failure() {
         return Err(Failure::Failed(failure));
     }
+    if outcome.measured == 0 {
+        return Err(Failure::Nothing);
+    }
     let [Some(begin), Some(end)] = meter.usage else {
         return Err(Failure::Failed("the system does not say what the server used".to_owned()));
     };
-    let (used, messages) = (end.since(begin), (outcome.measured as f64).max(1.0));
+    let (used, messages) = (end.since(begin), outcome.measured as f64);
     Ok(Figures {
         messages_per_second: outcome.throughput(),
         p50_us: outcome.latency_us(0.5),

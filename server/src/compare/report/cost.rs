@@ -3,7 +3,8 @@
 use std::fmt::Write as _;
 
 use super::super::rounds::Section;
-use super::figure::maybe;
+use super::super::subject::Subject;
+use super::figure::{maybe, number};
 use super::load::failure;
 
 /// One table of all workloads that are a series: a row for each subject, a column for each cost.
@@ -29,6 +30,34 @@ pub(in super::super) fn markdown(sections: &[Section]) -> String {
             let _ = write!(text, " {shown} |");
         }
         text += if cell.subject.design.is_on_one_thread() { " one |\n" } else { " all |\n" };
+    }
+    text.push('\n');
+    text += &threads_or_not(&series);
+    text
+}
+
+/// The best design on one thread beside the best on all, for each cost.
+fn threads_or_not(series: &[&Section]) -> String {
+    let mut text = String::from(
+        "| a handler computes | best on one thread | best on all | threads gain |\n|--:|---|---|--:|\n",
+    );
+    for section in series {
+        let best = |one: bool| {
+            let cells = section.cells.iter().filter(|cell| cell.subject.design.is_on_one_thread() == one);
+            cells
+                .filter_map(|cell| Some((cell.median(|figures| figures.messages_per_second)?, cell.subject)))
+                .max_by(|a, b| a.0.total_cmp(&b.0))
+        };
+        let (Some(one), Some(all)) = (best(true), best(false)) else { return String::new() };
+        let show = |(rate, subject): (f64, Subject)| format!("{subject}, {}", number(rate));
+        let _ = writeln!(
+            text,
+            "| {} µs | {} | {} | {} |",
+            section.workload.work_us,
+            show(one),
+            show(all),
+            number(all.0 / one.0)
+        );
     }
     text.push('\n');
     text

@@ -136,8 +136,10 @@ fn latencies(section: &Section, machine: &Machine) -> String {
         svg.dot((scale.place(p50), y), 5.5, colour, cell.subject.design.is_on_one_thread());
         svg.text((WIDTH - 16.0, y + 4.5), Align::Right, 13.0, INK, &format!("p99 {}", micros(p99)));
         if !std::mem::replace(&mut labelled, true) {
-            for ((_, label), value) in picks.iter().zip([p50, p99, p999]) {
-                svg.text((scale.place(value), y - 9.0), Align::Middle, 10.5, PALE, label);
+            // The last two are often close together.
+            let aligned = [(p50, Align::Middle), (p99, Align::Right), (p999, Align::Left)];
+            for ((_, label), (value, align)) in picks.iter().zip(aligned) {
+                svg.text((scale.place(value), y - 9.0), align, 10.5, PALE, label);
             }
         }
     }
@@ -147,7 +149,7 @@ fn latencies(section: &Section, machine: &Machine) -> String {
 
 /// A line for each subject: throughput over what a handler computes per message.
 fn costs(series: &[&Section], machine: &Machine) -> String {
-    const RIGHT: f64 = 200.0;
+    const RIGHT: f64 = 240.0;
     let (left, height) = (80.0, 560.0);
     let Some(first) = series.first() else { return Svg::new(1.0, 1.0).done() };
     let mut svg = Svg::new(WIDTH, TOP + height + BOTTOM);
@@ -194,7 +196,8 @@ fn costs(series: &[&Section], machine: &Machine) -> String {
         svg.line(&points, 1.8, colour, alone);
         points.iter().for_each(|&at| svg.dot(at, 3.0, colour, alone));
         if let Some(&(x, y)) = points.last() {
-            labels.push((y, x, colour, cell.subject.to_string()));
+            let ends = if points.len() < series.len() { " (failed beyond)" } else { "" };
+            labels.push((y, x, colour, format!("{}{ends}", cell.subject)));
         }
     }
     labels.sort_by(|a, b| a.0.total_cmp(&b.0));

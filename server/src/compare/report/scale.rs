@@ -33,10 +33,12 @@ impl Scale {
         let decades = (self.high / self.low).log10();
         let steps: &[f64] = if decades > 3.0 {
             &[1.0]
-        } else if decades > 1.5 {
+        } else if decades > 2.0 {
             &[1.0, 3.0]
-        } else {
+        } else if decades > 0.9 {
             &[1.0, 2.0, 5.0]
+        } else {
+            &[1.0, 1.5, 2.0, 3.0, 4.0, 5.0, 7.0]
         };
         let powers = self.low.log10().floor() as i32..=self.high.log10().ceil() as i32;
         let all = powers.flat_map(|power| steps.iter().map(move |step| step * 10_f64.powi(power)));
