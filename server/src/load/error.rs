@@ -5,7 +5,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-/// See the [module](self). Connections are counted from 0 here and from 1 in what is shown.
+/// Why there is no measurement. Connections are counted from 0 here and from 1 in what is shown.
 #[derive(Debug)]
 pub enum LoadError {
     /// What was asked for makes no sense.

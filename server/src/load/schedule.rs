@@ -128,10 +128,10 @@ mod tests {
 
     #[test]
     fn senders_take_turns_and_messages_become_due_by_the_clock() {
-        let plan = Plan { pace: Pace::Rate(1000.0), duration: 10 * MS, warm_up: 0 * MS, ..plan() };
+        let plan = Plan { pace: Pace::Rate(1000.0), duration: 10 * MS, warm_up: Duration::ZERO, ..plan() };
         let mut schedule = Schedule::new(&plan, 2);
-        assert_eq!(schedule.grant(0 * MS), Some(0));
-        assert_eq!(schedule.grant(0 * MS), None);
+        assert_eq!(schedule.grant(Duration::ZERO), Some(0));
+        assert_eq!(schedule.grant(Duration::ZERO), None);
         // Nobody looked for a while: all that has become due meanwhile is, with its own time.
         let granted: Vec<_> = std::iter::from_fn(|| schedule.grant(3 * MS)).collect();
         assert_eq!(granted, [1, 0, 1]);
