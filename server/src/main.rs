@@ -10,6 +10,7 @@ use server::cli::{self, Cli, Command};
 use server::compare::{self, CompareArgs, CompareError};
 use server::load::{LoadArgs, LoadError};
 use server::router::Router;
+use server::runtimes::RuntimeKind;
 use server::serve::{self, Settings, StartError};
 use server::signals::Signals;
 use server::{client, logging};
@@ -54,22 +55,30 @@ fn load(args: &LoadArgs) -> ExitCode {
 }
 
 fn serve(settings: &Settings) -> ExitCode {
-    let router = Arc::new(Router::new(settings.limits));
-    let served = serve::run(settings, &router, |addr| {
+    let listening = |addr| {
         let signals = Signals::new(settings.runtime)?;
         announce(addr);
         Ok(signals)
-    });
-    match served {
-        Ok(()) => {
-            tracing::info!(stats = ?router.stats(), "stopped");
-            ExitCode::SUCCESS
+    };
+    let router = Router::new(settings.limits);
+    let served = match settings.runtime {
+        RuntimeKind::Tokio => {
+            let router = Arc::new(router);
+            serve::run_on_tokio(settings, &router, listening).map(|()| stopped(&router))
         }
+        _ => serve::run(settings, &router, listening).map(|()| stopped(&router)),
+    };
+    match served {
+        Ok(()) => ExitCode::SUCCESS,
         Err(error @ (StartError::Listen(..) | StartError::Unsupported(..))) => {
             fail(format_args!("error: {error}"), USAGE)
         }
         Err(error @ StartError::System(_)) => fail(format_args!("error: {error}"), 1),
     }
+}
+
+fn stopped(router: &Router) {
+    tracing::info!(stats = ?router.stats(), "stopped");
 }
 
 /// Two lines, so that a newcomer knows what to do. Nobody has to read them.

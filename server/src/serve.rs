@@ -65,7 +65,7 @@ impl std::error::Error for StartError {
 
 /// Serves with `router` as its state or as its books, until it is told to stop and all connections have ended.
 ///
-/// The router is in an `Arc` because tasks of tokio's may not borrow it; a scope borrows through it.
+/// On all runtimes but tokio, whose tasks may not borrow the router: for that, [`run_on_tokio`].
 ///
 /// `listening` is called when clients can connect, with the address; it gives what tells the server to stop.
 ///
@@ -92,12 +92,12 @@ impl std::error::Error for StartError {
 ///     runtime: Default::default(),
 ///     limits: Default::default(),
 /// };
-/// run(&settings, &Router::new(settings.limits).into(), |_addr| Ok(Now))?;
+/// run(&settings, &Router::new(settings.limits), |_addr| Ok(Now))?;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub fn run<S: Stop>(
     settings: &Settings,
-    router: &Arc<Router>,
+    router: &Router,
     listening: impl FnOnce(SocketAddr) -> io::Result<S>,
 ) -> Result<(), StartError> {
     let Settings { design, runtime, .. } = *settings;
@@ -109,8 +109,25 @@ pub fn run<S: Stop>(
             on_local_treescope(settings, router, listening)
         }
         RuntimeKind::Treescope => on_treescope(settings, router, listening),
-        RuntimeKind::Tokio => on_tokio(settings, router, listening),
         RuntimeKind::Bare => bare(settings, router, listening),
+        RuntimeKind::Tokio => Err(StartError::Unsupported(design, runtime)),
+    }
+}
+
+/// As [`run`], on tokio: what its tasks share has to be counted.
+///
+/// # Errors
+///
+/// As [`run`].
+pub fn run_on_tokio<S: Stop>(
+    settings: &Settings,
+    router: &Arc<Router>,
+    listening: impl FnOnce(SocketAddr) -> io::Result<S>,
+) -> Result<(), StartError> {
+    let Settings { design, runtime, .. } = *settings;
+    match runtime {
+        RuntimeKind::Tokio if design.runs_on(runtime) => on_tokio(settings, router, listening),
+        _ => Err(StartError::Unsupported(design, runtime)),
     }
 }
 

@@ -1,6 +1,6 @@
 //! One task owns everything, and polls it by hand.
 //!
-//! [`race`](super::race) without the futures: [`Server::poll_next`] looks at every socket in turn, round and
+//! [`race`](super::race) without the futures: `Server::poll_next` looks at every socket in turn, round and
 //! round, and gives the first event that it finds. Nothing is made anew for an event, and even the I/O has `&mut`
 //! to everything. All sockets have one waker, so it looks at all of them whenever one is ready.
 //!

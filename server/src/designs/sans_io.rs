@@ -2,7 +2,7 @@
 //!
 //! The protocol was written without sockets and is tested without them; what is left for this file is to
 //! find out which sockets are ready. The task polls sockets itself, each with a waker of its own that notes
-//! the socket's number ([`Ready`]) before it wakes the task: so a wake-up costs what is ready, not what is
+//! the socket's number (`Ready`) before it wakes the task: so a wake-up costs what is ready, not what is
 //! connected, and there are no tasks, no locks around state, no channels. [`floor`](super::floor) is the same
 //! without a runtime.
 //!

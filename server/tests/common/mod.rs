@@ -19,7 +19,7 @@ use server::limits::Limits;
 use server::protocol::{END, ID_BYTES, encode};
 use server::router::Router;
 use server::runtimes::RuntimeKind;
-use server::serve::{Settings, run};
+use server::serve::{Settings, run, run_on_tokio};
 
 /// Nothing here takes so long unless it never happens.
 pub const PATIENCE: Duration = Duration::from_secs(30);
@@ -165,10 +165,14 @@ pub fn with_design<R>(
         let (over, ended) = mpsc::channel();
         let (router, stop) = (&router, &stop);
         threads.spawn(move || {
-            run(&settings, router, |addr| {
+            let listening = |addr| {
                 listening.send(addr).unwrap();
                 Ok(stop)
-            })
+            };
+            match runtime {
+                RuntimeKind::Tokio => run_on_tokio(&settings, router, listening),
+                _ => run(&settings, router, listening),
+            }
             .unwrap();
             let _ = over.send(());
         });
