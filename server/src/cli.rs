@@ -9,8 +9,10 @@ use bytesize::ByteSize;
 use clap::{Args, Parser, Subcommand};
 use jiff::SignedDuration;
 
+use crate::compare::CompareArgs;
 use crate::designs::Design;
 use crate::limits::Limits;
+use crate::load::LoadArgs;
 use crate::runtimes::RuntimeKind;
 use crate::serve::Settings;
 
@@ -41,10 +43,14 @@ pub enum Command {
     Serve(ServeArgs),
     /// Connects by hand: prints your id, sends lines of the form `ID text`, shows what arrives
     Client(ClientArgs),
+    /// Loads a server with many clients and checks every message
+    Load(LoadArgs),
+    /// Measures all designs on all runtimes against each other
+    Compare(CompareArgs),
 }
 
 /// The address that server and client have in common when none is given.
-const ADDR: &str = "127.0.0.1:7100";
+pub(crate) const ADDR: &str = "127.0.0.1:7100";
 
 /// The options of `serve`.
 #[derive(Clone, Debug, Args)]
@@ -111,7 +117,7 @@ pub struct ClientArgs {
 }
 
 /// A host name is looked up, so `localhost:7100` is an address too.
-fn address(text: &str) -> Result<SocketAddr, String> {
+pub(crate) fn address(text: &str) -> Result<SocketAddr, String> {
     let mut addrs = text.to_socket_addrs().map_err(|error| error.to_string())?;
     addrs.next().ok_or_else(|| "the name has no address".to_owned())
 }
@@ -119,7 +125,7 @@ fn address(text: &str) -> Result<SocketAddr, String> {
 /// Sizes above this are taken for slips: two buffers of that size for each connection cannot be meant.
 const LARGEST: u64 = 1 << 30;
 
-fn size(text: &str) -> Result<usize, String> {
+pub(crate) fn size(text: &str) -> Result<usize, String> {
     let size = ByteSize::from_str(text)?.as_u64();
     match usize::try_from(size) {
         Ok(size) if (1..=LARGEST).contains(&(size as u64)) => Ok(size),
@@ -127,7 +133,7 @@ fn size(text: &str) -> Result<usize, String> {
     }
 }
 
-fn duration(text: &str) -> Result<Duration, String> {
+pub(crate) fn duration(text: &str) -> Result<Duration, String> {
     let duration = SignedDuration::from_str(text).map_err(|_| "must be a time such as 30s or 1m 500ms")?;
     // Beyond a year a deadline is none, and clocks overflow somewhere.
     let year = Duration::from_secs(365 * 24 * 3600);
@@ -161,7 +167,7 @@ mod tests {
         let all = ["server"].iter().chain(args);
         match Cli::try_parse_from(all).unwrap().command() {
             Command::Serve(serve) => serve.settings(),
-            Command::Client(_) => panic!("parsed as client"),
+            other => panic!("parsed as {other:?}"),
         }
     }
 

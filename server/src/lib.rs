@@ -13,10 +13,12 @@
 pub mod accept;
 pub mod cli;
 pub mod client;
+pub mod compare;
 pub mod designs;
 pub mod drive;
 pub mod limits;
 pub mod link;
+pub mod load;
 pub mod logging;
 pub mod machine;
 pub mod protocol;

@@ -7,6 +7,8 @@ use std::sync::Arc;
 
 use clap::Parser;
 use server::cli::{self, Cli, Command};
+use server::compare::{self, CompareArgs, CompareError};
+use server::load::{LoadArgs, LoadError};
 use server::router::Router;
 use server::serve::{self, Settings, StartError};
 use server::signals::Signals;
@@ -31,7 +33,24 @@ fn main() -> ExitCode {
             Ok(()) => ExitCode::SUCCESS,
             Err(error) => fail(format_args!("error: {error}"), 1),
         },
+        Command::Load(args) => load(&args),
+        Command::Compare(args) => compare(&args),
     }
+}
+
+fn compare(args: &CompareArgs) -> ExitCode {
+    match compare::run(args) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error @ CompareError::Asked(_)) => fail(format_args!("error: {error}"), USAGE),
+        Err(error @ CompareError::File(..)) => fail(format_args!("error: {error}"), 1),
+    }
+}
+
+fn load(args: &LoadArgs) -> ExitCode {
+    args.run().unwrap_or_else(|error| {
+        let code = if matches!(error, LoadError::Asked(_)) { USAGE } else { 1 };
+        fail(format_args!("error: {error}"), code)
+    })
 }
 
 fn serve(settings: &Settings) -> ExitCode {

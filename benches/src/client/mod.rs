@@ -155,7 +155,8 @@ impl Clock {
         }
     }
 
-    /// Looked at after each batch of arrivals; whether to send more. What is on its way then is still waited for: closed
+    /// Looked at after each batch of arrivals; whether to send more. Goes on until there is something to tell, for on a busy
+    /// machine a whole measurement may pass without a message. What is on its way then is still waited for: closed
     /// with something to read, a connection is reset, and the server would see an error.
     fn goes_on(&mut self, started: &mut dyn FnMut() -> io::Result<()>) -> io::Result<bool> {
         let now = Instant::now();
@@ -163,7 +164,10 @@ impl Clock {
             started()?;
             self.phase = Phase::Measuring;
             self.start = Instant::now();
-        } else if self.phase == Phase::Measuring && now - self.start >= self.length {
+        } else if self.phase == Phase::Measuring
+            && now - self.start >= self.length
+            && !self.latencies.is_empty()
+        {
             self.phase = Phase::Over;
             self.elapsed = now - self.start;
         }

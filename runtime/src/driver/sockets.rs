@@ -155,8 +155,7 @@ impl<S: Source> Registered<S> {
 
     /// Returns when a call in this direction is worth trying.
     pub(crate) fn poll_ready(&self, direction: Direction, cx: &mut Context<'_>) -> Poll<()> {
-        ready!(budget::poll_proceed(cx));
-        self.readiness(direction).poll_ready(cx).map(drop)
+        budget::poll_spending(cx, |cx| self.readiness(direction).poll_ready(cx).map(drop))
     }
 
     /// Makes the call once the direction is ready, and again whenever it turns out not to have been.
@@ -170,14 +169,15 @@ impl<S: Source> Registered<S> {
         mut call: impl FnMut(&S) -> io::Result<R>,
         exhausts: impl Fn(&R) -> bool,
     ) -> Poll<io::Result<R>> {
-        ready!(budget::poll_proceed(cx));
-        loop {
-            let tick = ready!(self.readiness(direction).poll_ready(cx));
-            match self.attempt(direction, tick, &mut call, &exhausts) {
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                result => return Poll::Ready(result),
+        budget::poll_spending(cx, |cx| {
+            loop {
+                let tick = ready!(self.readiness(direction).poll_ready(cx));
+                match self.attempt(direction, tick, &mut call, &exhausts) {
+                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                    result => return Poll::Ready(result),
+                }
             }
-        }
+        })
     }
 
     /// Makes the call if the direction is thought ready; otherwise `WouldBlock` without a system call.

@@ -2,8 +2,11 @@
 //!
 //! A future that is always ready (a socket that never runs dry, a channel that is never empty) would keep its worker
 //! for good, for only a `Pending` gives it back. So each poll of a task starts with a share of [`Budget::FULL`] units,
-//! each leaf operation of this crate takes one ([`poll_proceed`]), and when none is left the operation wakes the
-//! task, puts it at the end of the woken lane, and reports `Pending` although it could go on.
+//! each leaf operation of this crate that comes to something takes one ([`poll_spending`]), and when none is left the
+//! operation wakes the task, puts it at the end of the woken lane, and reports `Pending` although it could go on.
+//!
+//! An operation that is not ready takes none: a task that looks at a thousand idle sockets in each poll would otherwise
+//! never get to the last of them, and be polled for ever.
 //!
 //! Futures from elsewhere (a plain loop, another crate's channel) take no units; only [`yield_now`] helps there.
 
@@ -35,23 +38,28 @@ impl Budget {
         self.0.replace(units)
     }
 
-    /// Takes one unit; `false` if none is left.
+    /// Whether a unit is left; a refusal counts.
     #[inline]
-    fn take(&self) -> bool {
+    fn is_left(&self) -> bool {
         match self.0.get() {
-            Self::UNLIMITED => true,
-            left if left > 0 => {
-                self.0.set(left - 1);
-                true
-            }
+            left if left > 0 => true,
             refused if refused > -Self::PATIENCE => {
                 self.0.set(refused - 1);
                 false
             }
             _ => {
-                self.0.set(Self::FULL - 1);
+                self.0.set(Self::FULL);
                 true
             }
+        }
+    }
+
+    /// Takes a unit that was left.
+    #[inline]
+    fn spend(&self) {
+        match self.0.get() {
+            Self::UNLIMITED => {}
+            left => self.0.set(left - 1),
         }
     }
 }
@@ -62,16 +70,22 @@ pub(crate) fn refill() {
     context::with_budget(|budget| budget.0.set(Budget::FULL));
 }
 
-/// Takes one unit. `Pending` if none is left; the task has been woken then and goes on in its next poll.
-///
-/// A leaf future calls it once per operation that may succeed, before trying it.
+/// Does `operation`, which takes one unit if it is ready. `Pending` without doing it if none is left; the task has been woken
+/// then and goes on in its next poll.
 #[inline]
-pub(crate) fn poll_proceed(cx: &mut Context<'_>) -> Poll<()> {
-    if context::with_budget(Budget::take) {
-        return Poll::Ready(());
+pub(crate) fn poll_spending<R>(
+    cx: &mut Context<'_>,
+    operation: impl FnOnce(&mut Context<'_>) -> Poll<R>,
+) -> Poll<R> {
+    if !context::with_budget(Budget::is_left) {
+        cx.waker().wake_by_ref();
+        return Poll::Pending;
     }
-    cx.waker().wake_by_ref();
-    Poll::Pending
+    let polled = operation(cx);
+    if polled.is_ready() {
+        context::with_budget(Budget::spend);
+    }
+    polled
 }
 
 /// Gives the worker to others that are ready, once.
@@ -94,6 +108,25 @@ pub fn yield_now() -> impl Future<Output = ()> + Send {
 #[cfg(all(test, not(any(loom, shuttle))))]
 mod tests {
     use super::*;
+
+    /// As an operation that is ready.
+    impl Budget {
+        fn take(&self) -> bool {
+            self.is_left() && {
+                self.spend();
+                true
+            }
+        }
+    }
+
+    #[test]
+    fn a_look_costs_nothing() {
+        let budget = Budget::new();
+        budget.replace(1);
+        assert!((0..10 * Budget::FULL).all(|_| budget.is_left()));
+        assert!(budget.take());
+        assert!(!budget.is_left());
+    }
 
     #[test]
     fn a_spent_budget_refuses_until_the_next_poll() {

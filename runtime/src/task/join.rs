@@ -49,9 +49,8 @@ impl<T> JoinHandle<'_, T> {
     /// Polls for the child's end: its value, or `None` if it ended without one.
     #[inline]
     pub(crate) fn poll_end(&mut self, cx: &mut Context<'_>) -> Poll<Option<T>> {
-        ready!(budget::poll_proceed(cx));
         let Some(slot) = &mut self.slot else { panic!("a JoinHandle was polled after its value was taken") };
-        let outcome = ready!(Pin::new(slot).poll(cx));
+        let outcome = ready!(budget::poll_spending(cx, |cx| Pin::new(slot).poll(cx)));
         self.let_go();
         Poll::Ready(outcome.and_then(Outcome::take))
     }

@@ -77,8 +77,7 @@ impl Interval {
 
     /// [`tick`](Self::tick) for hand-written futures.
     pub fn poll_tick(&mut self, cx: &mut Context<'_>) -> Poll<Instant> {
-        ready!(budget::poll_proceed(cx));
-        ready!(self.sleep.poll_elapsed(cx));
+        ready!(budget::poll_spending(cx, |cx| self.sleep.poll_elapsed(cx)));
         // A sleep that elapsed had a deadline.
         let Some(due) = self.sleep.deadline() else { return Poll::Pending };
         self.sleep.set(self.next(due, self.sleep.now()));

@@ -1,0 +1,10 @@
+//! What people get to see: tables, drawings, and a document in which they are renewed.
+
+pub(super) mod behaviour;
+pub(super) mod cost;
+pub(super) mod document;
+pub(super) mod figure;
+pub(super) mod load;
+pub(super) mod plot;
+mod scale;
+mod svg;

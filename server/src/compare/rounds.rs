@@ -1,0 +1,104 @@
+//! All workloads on all servers, in rounds: A B C A B C.
+
+use serde::Serialize;
+
+use super::machine::Placement;
+use super::progress::Progress;
+use super::slot::{self, Failure, Figures, Times};
+use super::stats::{self, median};
+use super::subject::Subject;
+use super::workload::Workload;
+
+/// One workload on one subject, in all rounds.
+#[derive(Debug, Serialize)]
+pub(super) struct Cell {
+    pub(super) subject: Subject,
+    pub(super) rounds: Vec<Option<Figures>>,
+    /// Why a round is missing; it was not tried again.
+    pub(super) failure: Option<String>,
+}
+
+/// One workload on all subjects.
+#[derive(Debug, Serialize)]
+pub(super) struct Section {
+    #[serde(flatten)]
+    pub(super) workload: Workload,
+    pub(super) cells: Vec<Cell>,
+}
+
+/// A figure.
+pub(super) type Pick = fn(&Figures) -> f64;
+
+impl Cell {
+    pub(super) fn median(&self, pick: Pick) -> Option<f64> {
+        median(self.values(pick).into_iter().flatten())
+    }
+
+    /// The lowest and the highest.
+    pub(super) fn range(&self, pick: Pick) -> Option<(f64, f64)> {
+        let mut values: Vec<_> = self.values(pick).into_iter().flatten().collect();
+        values.sort_by(f64::total_cmp);
+        Some((*values.first()?, *values.last()?))
+    }
+
+    fn values(&self, pick: Pick) -> Vec<Option<f64>> {
+        self.rounds.iter().map(|round| round.as_ref().map(pick)).collect()
+    }
+}
+
+impl Section {
+    /// A figure as a ratio, round by round, to the best that a design on tokio has.
+    pub(super) fn ratio(&self, cell: &Cell, pick: Pick, better: fn(f64, f64) -> bool) -> Option<f64> {
+        let peers = self.cells.iter().filter(|cell| cell.subject.is_peer());
+        let peers: Vec<_> = peers.map(|peer| peer.values(pick)).collect();
+        let peers: Vec<_> = peers.iter().map(Vec::as_slice).collect();
+        stats::ratio(&cell.values(pick), &peers, better)
+    }
+}
+
+/// Measures.
+pub(super) fn run(
+    subjects: &[Subject],
+    workloads: &[Workload],
+    rounds: u32,
+    times: Times,
+    placement: &Placement,
+    progress: &Progress,
+) -> Vec<Section> {
+    let threads = placement.for_threads();
+    // Those that do not even greet do not for any workload; to wait for that once is enough.
+    let mut useless: Vec<(Subject, String)> = Vec::new();
+    let mut sections = Vec::new();
+    for &workload in workloads {
+        let placement = if workload.series { &threads } else { placement };
+        let mut cells: Vec<_> =
+            subjects.iter().map(|&subject| Cell { subject, rounds: Vec::new(), failure: None }).collect();
+        for round in 1..=rounds {
+            for cell in &mut cells {
+                let known = useless.iter().find(|(subject, _)| *subject == cell.subject);
+                cell.failure = cell.failure.take().or_else(|| known.map(|(_, why)| why.clone()));
+                progress.step(format!("{} on {}, round {round} of {rounds}", workload.name, cell.subject));
+                if cell.failure.is_some() {
+                    cell.rounds.push(None);
+                    continue;
+                }
+                match slot::run(cell.subject, &workload, placement, times) {
+                    Ok(figures) => cell.rounds.push(Some(figures)),
+                    Err(failure) => {
+                        cell.rounds.push(None);
+                        let text = failure.text().to_owned();
+                        progress.say(format!("{} on {}: {text}", workload.name, cell.subject));
+                        if let Failure::Useless(_) = failure {
+                            useless.push((cell.subject, text.clone()));
+                        }
+                        if !matches!(failure, Failure::Nothing) {
+                            cell.failure = Some(text);
+                        }
+                    }
+                }
+            }
+        }
+        sections.push(Section { workload, cells });
+    }
+    sections
+}

@@ -1,0 +1,128 @@
+//! The command line of `load`.
+
+use std::io::{self, IsTerminal, Write};
+use std::net::SocketAddr;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::Args;
+use indicatif::{ProgressBar, ProgressStyle};
+
+use super::{LoadError, Pace, Pattern, Plan, SHORTEST, Watch};
+use crate::cli;
+
+/// The options of `load`.
+#[derive(Clone, Debug, Args)]
+pub struct LoadArgs {
+    /// The server's address
+    #[arg(long, value_name = "HOST:PORT", default_value = cli::ADDR, value_parser = cli::address)]
+    addr: SocketAddr,
+    /// How many clients there are
+    #[arg(long, value_name = "N", default_value = "64", value_parser = clap::value_parser!(u32).range(2..=1_000_000))]
+    connections: u32,
+    /// Who sends to whom
+    #[arg(long, value_enum, default_value_t)]
+    pattern: Pattern,
+    /// Closed loop: how many messages each sender has under way
+    #[arg(long, value_name = "N", default_value = "1", value_parser = clap::value_parser!(u32).range(1..))]
+    window: u32,
+    /// Fixed rate instead: messages per second, from all senders together
+    #[arg(long, value_name = "PER_SECOND", conflicts_with = "window", value_parser = rate)]
+    rate: Option<f64>,
+    /// The length of each payload, at least 22 bytes
+    #[arg(long, value_name = "SIZE", default_value = "64", value_parser = payload)]
+    payload: usize,
+    /// How long to go before measuring
+    #[arg(long, value_name = "TIME", default_value = "1s", value_parser = cli::duration)]
+    warm_up: Duration,
+    /// How long to measure
+    #[arg(long, value_name = "TIME", default_value = "5s", value_parser = cli::duration)]
+    duration: Duration,
+    /// Measure from the start, and stop when each sender has sent so many
+    #[arg(long, value_name = "N", conflicts_with = "warm_up", value_parser = clap::value_parser!(u64).range(1..))]
+    messages: Option<u64>,
+    /// How long the server may deliver nothing before it is given up
+    #[arg(long, value_name = "TIME", default_value = "5s", value_parser = cli::duration)]
+    patience: Duration,
+    /// Processors to keep to
+    #[arg(long, value_name = "CPU,..", value_delimiter = ',')]
+    pin: Vec<usize>,
+    /// Say what was seen as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+fn rate(text: &str) -> Result<f64, String> {
+    match text.parse() {
+        Ok(rate) if (0.001..=1e8).contains(&rate) => Ok(rate),
+        _ => Err("must be a number from 0.001 to 100000000".to_owned()),
+    }
+}
+
+fn payload(text: &str) -> Result<usize, String> {
+    match cli::size(text)? {
+        size if size >= SHORTEST => Ok(size),
+        _ => Err(format!("must be at least {SHORTEST} bytes, for what is needed to check it")),
+    }
+}
+
+impl LoadArgs {
+    /// The same as a plan.
+    pub fn plan(&self) -> Plan {
+        Plan {
+            addr: self.addr,
+            connections: self.connections as usize,
+            pattern: self.pattern,
+            pace: self.rate.map_or(Pace::Closed { window: self.window }, Pace::Rate),
+            payload: self.payload,
+            warm_up: if self.messages.is_some() { Duration::ZERO } else { self.warm_up },
+            duration: self.duration,
+            messages: self.messages,
+            patience: self.patience,
+            processors: self.pin.clone(),
+        }
+    }
+
+    /// Does it and says what was seen: exit code 0 if every message arrived once, in order and unchanged.
+    ///
+    /// # Errors
+    ///
+    /// [`LoadError`], before anything was printed.
+    pub fn run(&self) -> Result<ExitCode, LoadError> {
+        let mut bar = Bar(ProgressBar::hidden());
+        if io::stderr().is_terminal() {
+            let style = ProgressStyle::with_template("{bar:30} {msg}").map_err(io::Error::other)?;
+            bar.0 = ProgressBar::new(1).with_style(style);
+        }
+        let outcome = super::run(&self.plan(), &mut bar);
+        bar.0.finish_and_clear();
+        let outcome = outcome?;
+        let summary = outcome.summary();
+        let text = if self.json {
+            serde_json::to_string_pretty(&summary).map_err(io::Error::other)?
+        } else {
+            summary.to_string()
+        };
+        // Whoever closed stdout does not want to see it.
+        let _ = writeln!(io::stdout(), "{text}");
+        Ok(match outcome.failure() {
+            None => ExitCode::SUCCESS,
+            Some(failure) => {
+                let _ = writeln!(io::stderr(), "error: {failure}");
+                ExitCode::FAILURE
+            }
+        })
+    }
+}
+
+/// A bar on the terminal.
+struct Bar(ProgressBar);
+
+impl Watch for Bar {
+    fn progress(&mut self, passed: Duration, of: Duration, arrived: u64) {
+        self.0.set_length(of.as_millis() as u64);
+        self.0.set_position(passed.as_millis() as u64);
+        let left = of.saturating_sub(passed).as_secs_f64();
+        self.0.set_message(format!("{arrived} messages, {left:.1} s left"));
+    }
+}

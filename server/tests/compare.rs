@@ -1,0 +1,146 @@
+//! The comparison as a program: short runs, and what it says when it cannot run.
+#![cfg(target_os = "linux")]
+
+use std::fs;
+use std::path::PathBuf;
+use std::process::{Command, Output, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+const PROGRAM: &str = env!("CARGO_BIN_EXE_server");
+
+/// A quick run is to take less than two minutes with everything in it; these have a part.
+const LIMIT: Duration = Duration::from_secs(110);
+
+/// A directory of a test's own.
+struct Directory(PathBuf);
+
+impl Directory {
+    fn new(name: &str) -> Self {
+        let path = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("compare-{name}"));
+        let _ = fs::remove_dir_all(&path);
+        fs::create_dir_all(&path).unwrap();
+        Directory(path)
+    }
+
+    fn file(&self, name: &str) -> String {
+        self.0.join(name).to_str().unwrap().to_owned()
+    }
+
+    fn json(&self, name: &str) -> Value {
+        serde_json::from_str(&fs::read_to_string(self.file(name)).unwrap()).unwrap()
+    }
+}
+
+/// Runs it; fails if it takes too long.
+#[track_caller]
+fn compare(args: &[&str]) -> Output {
+    let mut command = Command::new(PROGRAM);
+    command.arg("compare").args(args).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    let deadline = Instant::now() + LIMIT;
+    while child.try_wait().unwrap().is_none() {
+        if Instant::now() > deadline {
+            let _ = child.kill();
+            panic!("it takes longer than {LIMIT:?}");
+        }
+        thread::sleep(Duration::from_millis(10));
+    }
+    child.wait_with_output().unwrap()
+}
+
+#[test]
+fn a_quick_comparison_writes_tables_drawings_and_json_and_renews_a_document() {
+    let dir = Directory::new("load");
+    let document = dir.file("document.md");
+    fs::write(
+        &document,
+        "By hand.\n<!-- begin load -->old<!-- end load -->\n<!-- begin cost --><!-- end cost -->\n",
+    )
+    .unwrap();
+    let output = compare(&["--quick", "--only", "scoped", "--out", &dir.file("out"), "--update", &document]);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let printed = String::from_utf8(output.stdout).unwrap();
+    let written = fs::read_to_string(&document).unwrap();
+    for text in ["### pairs", "scoped/treescope", "of tokio's best", "| 100 µs |", "pinned"] {
+        assert!(printed.contains(text), "{text}: {printed}");
+        assert!(written.contains(text), "{text}: {written}");
+    }
+    assert!(written.starts_with("By hand.\n") && !written.contains("old"));
+    let json = dir.json("out/load.json");
+    let workloads = json["workloads"].as_array().unwrap();
+    assert!(workloads.len() >= 5 && json["machine"]["commit"].is_string());
+    for workload in workloads {
+        for cell in workload["cells"].as_array().unwrap() {
+            assert_eq!(cell["failure"], Value::Null, "{workload:#}");
+            let round = &cell["rounds"][0];
+            // A machine may be too busy to let anything arrive in so short a time.
+            if !round.is_null() {
+                assert!(round["messages_per_second"].as_f64().unwrap() > 0.0, "{workload:#}");
+                assert!(round["cpu_us_per_message"].as_f64().unwrap() > 0.0, "{workload:#}");
+            }
+        }
+    }
+    for name in ["pairs-throughput.svg", "pairs-cpu.svg", "rate-latency.svg", "cost.svg"] {
+        let svg = fs::read_to_string(dir.file(&format!("out/{name}"))).unwrap();
+        assert!(svg.starts_with("<svg ") && svg.ends_with("</svg>\n"), "{name}");
+        assert!(svg.contains("commit") && svg.contains("scoped/treescope"), "{name}");
+    }
+}
+
+#[test]
+fn behaviour_is_seen_and_a_design_that_hangs_is_a_value_in_a_table() {
+    let dir = Directory::new("behaviour");
+    let only = "scoped/treescope,mutex/treescope,mutex-deadlock/treescope";
+    let output = compare(&["--behaviour", "--quick", "--only", only, "--out", &dir.file("")]);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let printed = String::from_utf8(output.stdout).unwrap();
+    let json = dir.json("behaviour.json");
+    let row = |name: &str| {
+        let rows = json["behaviour"].as_array().unwrap();
+        rows.iter().find(|row| row["subject"] == name).unwrap_or_else(|| panic!("{name}: {json:#}")).clone()
+    };
+
+    let hanging = row("mutex-deadlock/treescope");
+    assert!(hanging["flood"]["Err"].as_str().unwrap().contains("did not greet"), "{hanging:#}");
+    assert!(printed.contains("**the server did not greet connection 2"), "{printed}");
+
+    let mutex = row("mutex/treescope");
+    assert!(mutex["flood"]["Ok"]["stalls_others_after"].as_f64().unwrap() > 0.0, "{mutex:#}");
+
+    let scoped = row("scoped/treescope");
+    let flood = &scoped["flood"]["Ok"];
+    assert!(flood["stalls_others_after"].is_null() && flood["newcomers"] == true, "{scoped:#}");
+    assert!(flood["held_back_after"].as_f64().unwrap() > 0.0, "{scoped:#}");
+    assert_eq!(scoped["burst"]["Ok"]["faults"]["lost"], 0, "{scoped:#}");
+    assert_eq!(scoped["leaving"]["Ok"]["others_talk"], true, "{scoped:#}");
+    assert_eq!(scoped["idle"]["Ok"]["steps"].as_array().unwrap().len(), 2, "{scoped:#}");
+    let stop = &scoped["stop"]["Ok"];
+    assert_eq!((&stop["arrived"], &stop["exit"]), (&stop["sent"], &Value::from("0")), "{scoped:#}");
+}
+
+#[test]
+fn what_cannot_be_compared_is_said_in_one_line_before_anything_is_measured() {
+    let dir = Directory::new("errors");
+    let unmarked = dir.file("unmarked.md");
+    fs::write(&unmarked, "No markers.").unwrap();
+    let began = Instant::now();
+    for (code, args) in [
+        (2, &["--only", "none"][..]),
+        (2, &["--only", "scoped/none"]),
+        (2, &["--workloads", "none"]),
+        (2, &["--rounds", "0"]),
+        (2, &["--behaviour", "--rounds", "1"]),
+        (2, &["--update", &unmarked]),
+        (1, &["--update", &dir.file("nowhere.md")]),
+        (1, &["--out", "/dev/null/out"]),
+    ] {
+        let output = compare(args);
+        let errors = String::from_utf8(output.stderr).unwrap();
+        assert_eq!((output.status.code(), errors.lines().count()), (Some(code), 1), "{args:?}: {errors}");
+        assert!(errors.starts_with("error: ") && output.stdout.is_empty(), "{args:?}: {errors}");
+    }
+    assert!(began.elapsed() < Duration::from_secs(30));
+}
