@@ -13,13 +13,16 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use treescope::{Runtime, Scope, time, yield_now};
 
+/// Its name, and what it does on a runtime.
+type Step = (&'static str, fn(&Runtime));
+
 fn main() {
     // `cargo test -- --list` and filters are for harnesses; this is all or nothing.
     if std::env::args().any(|arg| arg == "--list") {
         return;
     }
     let rounds = std::env::var("TREESCOPE_ROUNDS").map_or(5, |text| text.parse().expect("a number"));
-    let steps: [(&str, fn(&Runtime)); 7] = [
+    let steps: [Step; 7] = [
         ("halves", halves),
         ("values and outputs", values_and_outputs),
         ("aborts", aborts),
