@@ -1,6 +1,9 @@
 //! The bounds that `sched/worker.rs` states, each measured in picks and not in time; order, parallelism, and how many
 //! tasks live at once.
 
+// A checker has no sockets.
+#![cfg(not(any(loom, shuttle)))]
+
 mod common;
 
 use common::{Gate, runtime, watched};

@@ -15,6 +15,9 @@ use treescope::{Runtime, Scope, time, yield_now};
 /// What is done, and its name.
 type Step = (&'static str, fn(&Runtime));
 
+/// Its name, and what it does on a runtime.
+type Step = (&'static str, fn(&Runtime));
+
 fn main() {
     // `cargo test -- --list` and filters are for harnesses; this is all or nothing.
     if std::env::args().any(|arg| arg == "--list") {

@@ -70,7 +70,7 @@ pub(super) const MODELS: &[Model] = &[
         name: "cancel::two_failures",
         checks: "two children fail at once: one failure is kept, a parked sibling is woken",
         threads: 4,
-        quick: Some(1),
+        quick: Some(2),
         full: 2,
         body: two_failures,
         bug: "a failure does not mark the scope",

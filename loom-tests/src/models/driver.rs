@@ -111,7 +111,7 @@ pub(super) const MODELS: &[Model] = &[
         checks: "a timer is disarmed while it fires; its key, come too late, does no harm to the next one",
         threads: 2,
         quick: Some(4),
-        full: ALL,
+        full: 5,
         body: fired_against_dropped,
         bug: "the next timer is disarmed by the late key",
         seed: Seed::Caller("the late key is the next one's"),

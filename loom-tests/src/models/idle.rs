@@ -82,7 +82,7 @@ pub(super) const MODELS: &[Model] = &[
         checks: "one worker in the driver, one on its thread: the push wakes either",
         threads: 3,
         quick: Some(3),
-        full: 5,
+        full: 4,
         body: two_workers_one_push,
         bug: "a worker's way to bed is a read and a write",
         seed: Seed::Operation {
