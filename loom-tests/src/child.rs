@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 pub struct Ended {
     /// What became of it.
     pub outcome: Outcome,
-    /// Executions explored, the failing one included.
+    /// Executions explored, the failing one included; 0 if it died without a report.
     pub executions: u64,
     /// How long it took.
     pub time: Duration,
@@ -34,20 +34,14 @@ pub enum Outcome {
 /// The line by which a model's process says how many executions it explored.
 pub const EXECUTIONS: &str = "executions explored: ";
 
-/// Runs model `name` of the program `models` at preemption bound `bound`, with `environment` set.
+/// Runs the program `models` with the arguments `args`, which choose a model, and with `environment` set.
 ///
 /// # Errors
 /// If the process cannot be started or watched.
-pub fn run(
-    models: &Path,
-    name: &str,
-    bound: usize,
-    environment: &[(&str, &str)],
-    limit: Duration,
-) -> io::Result<Ended> {
+pub fn run(models: &Path, args: &[&str], environment: &[(&str, &str)], limit: Duration) -> io::Result<Ended> {
     let start = Instant::now();
     let mut child = Command::new(models)
-        .args(["--run", name, &bound.to_string()])
+        .args(args)
         .env_remove("TREESCOPE_FAULT")
         .env_remove("TREESCOPE_CALLER_BUG")
         .envs(environment.iter().copied())

@@ -3,6 +3,7 @@
 //! `README.md` beside this package says how to run them and how to read what they say.
 //!
 //! - `models`: one file per protocol (under `cfg(loom)` only)
+//! - `schedules`: larger programs for random schedules (under `cfg(shuttle)` only)
 //! - [`mutant`]: the orderings, each weaker than it is written
 //! - [`seed`]: a bug seeded at one operation of the runtime, found by its source text
 //! - [`source`]: the runtime's sources, as text
@@ -14,5 +15,7 @@ pub mod child;
 #[cfg(loom)]
 pub mod models;
 pub mod mutant;
+#[cfg(shuttle)]
+pub mod schedules;
 pub mod seed;
 pub mod source;

@@ -38,7 +38,7 @@ pub fn files() -> io::Result<Vec<String>> {
 /// If the file cannot be read.
 pub fn shipped(file: &str) -> io::Result<String> {
     let mut text = fs::read_to_string(root().join(file))?;
-    if let Some(tests) = text.find("#[cfg(all(test") {
+    if let Some(tests) = text.find("\n#[cfg(all(test") {
         text.truncate(tests);
     }
     Ok(text)

@@ -16,6 +16,7 @@ use crate::sched::worker::Worker;
 use crate::sync::Arc;
 use crate::tree::id::Block;
 use crate::tree::node::{Node, NodeRef};
+use crate::tree::parked::Link;
 use crate::tree::setup::Label;
 
 crate::sync::thread_local_const! {
@@ -36,8 +37,10 @@ struct Context {
     /// The node whose body is being polled, and how many children it has spawned in this poll that are still to be
     /// counted in.
     body: Cell<Option<(NodeRef, u64)>>,
-    /// The scope that what is being polled belongs to, and the label of the child, if it is one.
-    current: Cell<Option<(NodeRef, Option<Label>)>>,
+    /// The parent of the task that is being run.
+    parent: Cell<Option<NodeRef>>,
+    /// The scope that what is being polled belongs to, and the link of the child, if it is one: alive while it is here.
+    current: Cell<Option<(NodeRef, Option<NonNull<Link>>)>>,
     budget: Budget,
     /// Ids for the scopes that this thread opens.
     ids: Cell<Block>,
@@ -52,6 +55,7 @@ impl Context {
             ended: Cell::new(None),
             to_count_out: Cell::new(None),
             body: Cell::new(None),
+            parent: Cell::new(None),
             current: Cell::new(None),
             budget: Budget::new(),
             ids: Cell::new((0, 0)),
@@ -66,7 +70,8 @@ pub(crate) struct Entered {
     worker: Option<NonNull<Worker>>,
     ended: Option<NodeRef>,
     body: Option<(NodeRef, u64)>,
-    current: Option<(NodeRef, Option<Label>)>,
+    parent: Option<NodeRef>,
+    current: Option<(NodeRef, Option<NonNull<Link>>)>,
     budget: i32,
 }
 
@@ -81,6 +86,7 @@ fn enter(sched: SchedRef, worker: Option<NonNull<Worker>>) -> Entered {
         worker: context.worker.replace(worker),
         ended: context.ended.take(),
         body: context.body.take(),
+        parent: context.parent.take(),
         current: context.current.take(),
         budget: context.budget.replace(Budget::FULL),
     })
@@ -93,6 +99,7 @@ impl Drop for Entered {
             context.worker.set(self.worker);
             context.ended.set(self.ended);
             context.body.set(self.body);
+            context.parent.set(self.parent);
             context.current.set(self.current);
             context.budget.replace(self.budget);
         });
@@ -178,7 +185,7 @@ pub(crate) fn with_driver<R>(f: impl FnOnce(&Arc<Driver>) -> R) -> Option<R> {
 //
 // A worker that runs many children of one node counts them out together: one atomic operation for all of them. That
 // is put off for as long as it runs children of that same node, which cannot end without them anyway, and no longer:
-// `begin_poll` sees to it before the worker polls anything else, the worker itself before it looks for work elsewhere.
+// `begin_run` sees to it before the worker polls anything else, the worker itself before it looks for work elsewhere.
 
 /// The task being polled has ended; its `parent` is to be told once the task's `run` has returned.
 #[inline]
@@ -201,18 +208,36 @@ pub(crate) fn is_ending() -> bool {
     CONTEXT.with(|context| context.ended.get().is_some())
 }
 
-/// A child of `parent` begins to be polled. What it runs belongs to the scope `current`: for a child its parent, for a
-/// scope's task, up to its [`note_ended`], the scope's own node. `label` is the child's own, a scope's task has none.
+/// A child of `parent` is about to be run.
 #[inline]
-pub(crate) fn begin_poll(parent: NodeRef, current: NodeRef, label: Option<Label>) {
+pub(crate) fn begin_run(parent: NodeRef) {
     CONTEXT.with(|context| {
-        context.current.set(Some((current, label)));
+        context.parent.set(Some(parent));
         if let Some((node, n)) = context.to_count_out.get()
             && node != parent
         {
             context.count_out(node, n);
         }
     });
+}
+
+/// The parent of the task that is being polled.
+#[inline]
+pub(crate) fn parent() -> NodeRef {
+    match CONTEXT.with(|context| context.parent.get()) {
+        Some(parent) => parent,
+        None => unreachable!("tasks are polled by `cell::run` alone"),
+    }
+}
+
+/// What the task being polled runs belongs to the scope `current`: for a child its parent, for a scope's task, up to its
+/// [`note_ended`], the scope's own node. `link` is the child's own, a scope's task has none.
+///
+/// # Safety
+/// `link` stays alive until this is called again, or [`note_ended`], or until the task's run is over.
+#[inline]
+pub(crate) unsafe fn set_current(current: NodeRef, link: Option<NonNull<Link>>) {
+    CONTEXT.with(|context| context.current.set(Some((current, link))));
 }
 
 /// The run of a task is over: counts it out if it has ended, or puts that off.
@@ -324,7 +349,11 @@ pub(crate) fn current_node() -> Option<NodeRef> {
 pub(crate) fn current_label() -> Option<Label> {
     CONTEXT.with(|context| match context.body.get() {
         Some(_) => None,
-        None => context.current.get().and_then(|(_, label)| label),
+        None => {
+            let (_, link) = context.current.get()?;
+            // SAFETY: alive while it is here, by `set_current`'s contract.
+            link.map(|link| unsafe { link.as_ref() }.label())
+        }
     })
 }
 

@@ -90,18 +90,18 @@ extern crate async_task_loom as async_task;
 mod context;
 pub mod current;
 mod driver;
-#[cfg(not(loom))]
+#[cfg(not(any(loom, shuttle)))]
 pub mod guide;
 mod kinds;
 pub mod local;
 #[cfg(loom)]
 #[doc(hidden)]
 pub mod model;
-#[cfg(not(loom))]
+#[cfg(not(any(loom, shuttle)))]
 pub mod net;
 mod runtime;
 mod sched;
-#[cfg(not(loom))]
+#[cfg(not(any(loom, shuttle)))]
 pub mod signal;
 mod sync;
 mod task;

@@ -13,8 +13,9 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use crate::driver::ClockKind;
+use crate::kinds::bounded;
 use crate::sched::worker::{self, Worker};
-use crate::sched::{self, Config, RootRest, SchedRef, Scheduler};
+use crate::sched::{self, Config, RootRest, Scheduler};
 use crate::sync::{Arc, UnsafeCell, thread};
 use crate::task::cell;
 use crate::tree::cancel::Park;
@@ -22,6 +23,7 @@ use crate::tree::node;
 use crate::tree::parked::Link;
 use crate::tree::root::RootSignal;
 use crate::tree::setup::Label;
+use crate::tree::state::Orders;
 
 /// Every atomic operation reached so far, if `TREESCOPE_RECORD_SITES` is set:
 /// `<file>:<line>:<column> <operation> [<orderings>]`.
@@ -46,6 +48,7 @@ fn config(workers: usize) -> Config {
         stack_size: None,
         blocking_threads: 1,
         clock: ClockKind::System,
+        spin: std::time::Duration::ZERO,
     }
 }
 
@@ -163,6 +166,10 @@ impl Idle {
 
 pub struct Driver(Arc<crate::driver::Driver>);
 
+/// What an armed timer is known by.
+#[derive(Clone, Copy)]
+pub struct Timer(sched::TimerKey);
+
 impl Driver {
     #[allow(clippy::new_without_default)]
     pub fn new() -> Self {
@@ -177,9 +184,14 @@ impl Driver {
     }
 
     /// Lets `waker` be woken once the clock is `after` further.
-    pub fn arm(&self, after: Duration, waker: &Waker) {
+    pub fn arm(&self, after: Duration, waker: &Waker) -> Timer {
         let deadline = self.0.clock().now() + after;
-        let _ = self.0.arm(deadline, waker);
+        Timer(self.0.arm(deadline, waker).expect("not never"))
+    }
+
+    /// Disarms a timer; one that has fired is left as it is.
+    pub fn cancel(&self, timer: Timer) {
+        self.0.cancel(timer.0);
     }
 
     /// Moves the clock.
@@ -277,11 +289,36 @@ impl Visitors {
     }
 }
 
+// ---- sched/mod.rs: roots that sleep ----------------------------------------------------------------------------
+
+pub struct AwakeRoots(sched::AwakeRoots);
+
+impl AwakeRoots {
+    #[allow(clippy::new_without_default)]
+    pub fn new() -> Self {
+        Self(sched::AwakeRoots::new())
+    }
+
+    pub fn enter(&self) {
+        self.0.enter();
+    }
+
+    pub fn leave(&self) {
+        self.0.leave();
+    }
+
+    pub fn is_none(&self) -> bool {
+        self.0.is_none()
+    }
+}
+
 // ---- sched/worker.rs: workers without a tree -------------------------------------------------------------------
 
 /// A scheduler and its workers' threads.
 pub struct Crew {
     scheduler: Arc<Scheduler>,
+    /// Stands for the parent of tasks that have none.
+    node: Box<node::Node>,
     threads: Vec<thread::JoinHandle<()>>,
 }
 
@@ -289,13 +326,16 @@ impl Crew {
     pub fn start(workers: usize) -> Self {
         let (scheduler, workers) = worker::scheduler(&config(workers)).expect("no system resource is needed");
         let threads = workers.into_iter().map(|worker| thread::spawn(move || Worker::run(worker))).collect();
-        Self { scheduler, threads }
+        // SAFETY: models stop the crew last.
+        let sched = unsafe { scheduler.to_ref() };
+        let node = Box::new(node::Node::root(sched, RootSignal::new(None), Location::caller()));
+        Self { scheduler, node, threads }
     }
 
     /// A way in for tasks.
     pub fn entrance(&self) -> Entrance {
         // SAFETY: models stop the crew last.
-        Entrance(unsafe { self.scheduler.to_ref() })
+        Entrance(unsafe { self.node.to_ref() })
     }
 
     /// Tells the workers to return and waits for them and for foreign threads.
@@ -308,7 +348,7 @@ impl Crew {
 }
 
 #[derive(Clone, Copy)]
-pub struct Entrance(SchedRef);
+pub struct Entrance(node::NodeRef);
 
 impl Entrance {
     /// Makes a task that belongs to no tree and queues it, as a spawn from the calling thread does.
@@ -316,7 +356,7 @@ impl Entrance {
         // SAFETY: the future borrows nothing, and models stop the crew last.
         let (runnable, slot) = unsafe { cell::new(self.0, future) };
         slot.detach();
-        self.0.schedule_child(runnable);
+        self.0.sched().schedule_child(runnable);
     }
 }
 
@@ -352,7 +392,27 @@ impl Root {
         // SAFETY: counted.
         let parent = unsafe { self.node().to_ref() };
         assert!(node::Node::child_added(parent), "nobody has closed it");
-        Child { parent, link: Box::pin(Link::new()) }
+        Child { parent, link: Box::pin(Link::of_child(Label::here())) }
+    }
+
+    /// For a foreign thread that the root's body waits for.
+    pub fn door(&self) -> Door {
+        // SAFETY: models join the thread before they end the root.
+        Door(unsafe { self.node().to_ref() })
+    }
+
+    pub fn close(&self) {
+        self.node().close();
+    }
+
+    /// A poll of the body's own wait for the children; `true` if none lives.
+    pub fn poll_drain(&self, waker: &Waker) -> bool {
+        self.node().poll_drain(waker).is_ready()
+    }
+
+    /// How many are named as alive.
+    pub fn survivors(&self) -> u64 {
+        self.node().survivors().children()
     }
 
     /// What wakes the waiting thread.
@@ -396,6 +456,17 @@ impl Root {
     }
 }
 
+/// A way into a scope from outside.
+pub struct Door(node::NodeRef);
+
+impl Door {
+    /// Counts a child in, unless the scope is closed.
+    pub fn child(&self) -> Option<Child> {
+        node::Node::child_added(self.0)
+            .then(|| Child { parent: self.0, link: Box::pin(Link::of_child(Label::here())) })
+    }
+}
+
 /// A child that the root counts.
 pub struct Child {
     parent: node::NodeRef,
@@ -410,13 +481,13 @@ impl Child {
     /// Counts a sibling in.
     pub fn sibling(&self) -> Self {
         assert!(node::Node::child_added(self.parent), "nobody has closed it");
-        Self { parent: self.parent, link: Box::pin(Link::new()) }
+        Self { parent: self.parent, link: Box::pin(Link::of_child(Label::here())) }
     }
 
     /// Whether the child is parked; if not, the scope is cancelled.
     pub fn park(&self, waker: &Waker) -> bool {
         // SAFETY: pinned, of this child, and unparked by the model before it ends.
-        let park = unsafe { self.parent.park(self.link(), Label::here(), waker) };
+        let park = unsafe { self.parent.park(self.link(), waker) };
         park == Park::Parked
     }
 
@@ -433,6 +504,11 @@ impl Child {
         self.parent.is_aborted()
     }
 
+    /// What a child asks before a poll.
+    pub fn is_to_end(&self) -> bool {
+        self.parent.orders() == Orders::Abort
+    }
+
     /// Fails the scope with a number.
     pub fn fail_scope(&self, number: usize) {
         self.parent.fail(Box::new(number), None);
@@ -443,6 +519,22 @@ impl Child {
         let Self { parent, link } = self;
         drop(link);
         node::Node::children_ended(parent, 1);
+    }
+}
+
+// ---- kinds/bounded.rs ------------------------------------------------------------------------------------------
+
+/// The places of a bounded scope.
+pub struct Places(bounded::Places);
+
+impl Places {
+    pub fn new(free: usize) -> Self {
+        Self(bounded::Places::new(free))
+    }
+
+    /// Waits for a place.
+    pub fn place(&self) -> impl Future<Output = bounded::Place<'_>> {
+        self.0.take()
     }
 }
 
@@ -459,6 +551,11 @@ impl Borrowed {
     #[allow(clippy::new_without_default)]
     pub fn new() -> Self {
         Self { used: UnsafeCell::new(()), _leaks: loom::alloc::Track::new(()) }
+    }
+
+    /// Counts as a write, as its drop does: nobody uses it any more.
+    pub fn ended(&self) {
+        self.used.with_mut(|_| ());
     }
 
     /// Counts as a read.

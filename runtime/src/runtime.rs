@@ -4,6 +4,7 @@ use std::fmt;
 use std::io;
 use std::panic::Location;
 use std::sync::OnceLock;
+use std::time::Duration;
 
 use crate::driver::ClockKind;
 use crate::sched::{Config, SchedRef, Scheduler, worker};
@@ -68,7 +69,7 @@ impl Runtime {
     ///
     /// # Panics
     /// If the runtime's clock is the system's.
-    pub fn advance(&self, duration: std::time::Duration) {
+    pub fn advance(&self, duration: Duration) {
         assert!(self.scheduler.driver().advance(duration), "only a virtual clock can be advanced");
     }
 
@@ -122,6 +123,7 @@ impl Builder {
                 stack_size: None,
                 blocking_threads: 64,
                 clock: ClockKind::System,
+                spin: Duration::ZERO,
             },
         }
     }
@@ -129,6 +131,23 @@ impl Builder {
     /// How many worker threads. Default: the machine's available parallelism.
     pub fn worker_threads(mut self, workers: usize) -> Self {
         self.config.workers = workers;
+        self
+    }
+
+    /// How long a worker that has found nothing to do looks on before it sleeps. Default: not at all.
+    ///
+    /// For a lone connection that is asked and answers, in turns, with a processor to spare: an answer within this time
+    /// costs neither the sleep nor the wake-up, which together are most of a round trip on one machine. The price is a
+    /// processor that is busy for as long each time there is nothing to do. At most half of the workers look on at a time.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// let runtime = treescope::Runtime::builder().spin(Duration::from_micros(50)).build()?;
+    /// # std::io::Result::Ok(())
+    /// ```
+    pub fn spin(mut self, duration: Duration) -> Self {
+        self.config.spin = duration;
         self
     }
 

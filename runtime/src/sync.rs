@@ -1,13 +1,13 @@
 //! The only import point for atomics, cells, locks and threads.
 //!
-//! In a normal build these are `core`'s, `parking_lot`'s and `std`'s; under `cfg(loom)` they are loom's, so
-//! that `loom-tests/` explores the code that ships and not a copy of it. A module that names
-//! `std::sync::atomic` directly is invisible to the models, which is why none does.
+//! In a normal build these are `core`'s, `parking_lot`'s and `std`'s; under `cfg(loom)` they are loom's, under
+//! `cfg(shuttle)` shuttle's, so that `loom-tests/` explores the code that ships and not a copy of it. A module that names
+//! `std::sync::atomic` directly is invisible to the checkers, which is why none does.
 //!
-//! The one shape that differs from `std` is [`UnsafeCell`]: access goes through `with` and `with_mut`, as
-//! loom needs to see where an access begins and ends.
+//! Two shapes differ from `std`'s. [`UnsafeCell`]: access goes through `with` and `with_mut`, as loom needs to see where an
+//! access begins and ends. And [`Slot`]: a read that may come to nothing says when it has come to something.
 
-#[cfg(not(loom))]
+#[cfg(not(any(loom, shuttle)))]
 mod imp {
     pub(crate) use std::hint::spin_loop;
     pub(crate) use std::sync::Arc;
@@ -56,6 +56,53 @@ mod imp {
         (guard, timed_out)
     }
 
+    /// Ends the process: going on would break a rule on which memory safety rests.
+    #[cold]
+    pub(crate) fn internal_error(what: &str) -> ! {
+        eprintln!("treescope: internal error: {what}");
+        std::process::abort()
+    }
+
+    /// A pointer that many read and one of them wins; see `sched/deque.rs`.
+    #[derive(Debug)]
+    pub(crate) struct Slot(atomic::AtomicPtr<()>);
+
+    /// What was read from a slot. It means something only to whoever then wins the slot's index.
+    #[must_use]
+    #[derive(Debug)]
+    pub(crate) struct Read(*mut ());
+
+    impl Slot {
+        pub(crate) const fn empty() -> Self {
+            Self(atomic::AtomicPtr::new(std::ptr::null_mut()))
+        }
+
+        #[inline(always)]
+        pub(crate) fn read(&self, order: atomic::Ordering) -> Read {
+            Read(self.0.load(order))
+        }
+
+        /// Every read that won must come before; the models check that it does.
+        #[inline(always)]
+        pub(crate) fn write(&self, pointer: *mut (), order: atomic::Ordering) {
+            self.0.store(pointer, order);
+        }
+    }
+
+    impl Read {
+        /// The reader has won.
+        #[inline(always)]
+        pub(crate) fn won(self) -> *mut () {
+            self.0
+        }
+
+        /// For another slot of the same index. Nobody has won anything by that.
+        #[inline(always)]
+        pub(crate) fn copied(self) -> *mut () {
+            self.0
+        }
+    }
+
     /// `core`'s cell behind loom's interface.
     #[derive(Debug, Default)]
     #[repr(transparent)]
@@ -81,10 +128,11 @@ mod imp {
     }
 }
 
-#[cfg(loom)]
+#[cfg(any(loom, shuttle))]
+#[cfg_attr(shuttle, allow(dead_code))] // What a run was is told to models only.
 pub(crate) mod fault;
-#[cfg(loom)]
-#[path = "sync/under_loom.rs"]
+#[cfg(any(loom, shuttle))]
+#[path = "sync/checked.rs"]
 mod imp;
 
 pub(crate) use imp::*;

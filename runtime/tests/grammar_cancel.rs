@@ -406,8 +406,10 @@ fn abort_of_the_children_leaves_the_body_its_value() {
     each_virtual_runtime(|runtime, ledger| {
         let value = three_deep!(runtime, async |scope| {
             let value = scope.scope(async move |scope| {
-                scope.spawn(async {
-                    let _item = ledger.item("child");
+                // Made here: the end may come before the child's first poll.
+                let item = ledger.item("child");
+                scope.spawn(async move {
+                    let _item = item;
                     pending::<()>().await
                 });
                 treescope::yield_now().await;

@@ -134,8 +134,10 @@ fn without_a_grace_period_siblings_are_aborted_at_once() {
         let elapsed = three_deep!(runtime, async |scope| {
             let start = now();
             let outcome = scope.try_scope(async move |scope| {
-                scope.spawn(async {
-                    let _item = ledger.item("sibling");
+                // Made here: the end may come before the child's first poll.
+                let item = ledger.item("sibling");
+                scope.spawn(async move {
+                    let _item = item;
                     sleep(1000 * SECOND).await;
                     Ok(())
                 });

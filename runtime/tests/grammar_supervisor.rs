@@ -71,8 +71,10 @@ fn child_cancelled_with_its_siblings_is_told_apart_from_one_that_panicked() {
     each_virtual_runtime(|runtime, ledger| {
         let error = three_deep!(runtime, async |scope| {
             let outcome = scope.supervise(async move |scope| {
-                let child = scope.spawn(async {
-                    let _item = ledger.item("child");
+                // Made here: the abort may come before the child's first poll.
+                let item = ledger.item("child");
+                let child = scope.spawn(async move {
+                    let _item = item;
                     pending::<()>().await
                 });
                 treescope::yield_now().await;
@@ -164,8 +166,10 @@ fn panic_of_the_body_cancels_the_children_and_goes_up() {
         let name = thrown(|| {
             three_deep!(runtime, async |scope| {
                 drop(scope.supervise(async move |scope| {
-                    scope.spawn(async {
-                        let _item = ledger.item("child");
+                    // Made here: the end may come before the child's first poll.
+                    let item = ledger.item("child");
+                    scope.spawn(async move {
+                        let _item = item;
                         pending::<()>().await
                     });
                     treescope::yield_now().await;

@@ -61,3 +61,29 @@ fn an_idle_runtime_costs_no_processor_time() {
         });
     });
 }
+
+#[test]
+fn workers_that_spin_sleep_when_their_time_is_over() {
+    watched(|| {
+        let rt = treescope::Runtime::builder()
+            .worker_threads(4)
+            .spin(Duration::from_millis(2))
+            .build()
+            .expect("a runtime");
+        let gate = &Gate::new();
+        rt.block_on(async |root| {
+            let child = root.spawn(gate.pass());
+            thread::scope(|threads| {
+                threads.spawn(|| {
+                    while gate.waiting() < 1 {
+                        thread::yield_now();
+                    }
+                    let spent = spent_in_a_second();
+                    gate.open();
+                    assert!(spent < LIMIT, "{spent:?} with a worker that spins for 2 ms");
+                });
+            });
+            child.await;
+        });
+    });
+}

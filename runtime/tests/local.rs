@@ -211,3 +211,113 @@ fn roots_of_the_outer_runtime_are_refused_below_a_local_root() {
     });
     assert!(refused);
 }
+
+#[test]
+fn races_of_futures_that_are_not_send_end_their_losers_first() {
+    let log = RefCell::new(Vec::new());
+    let runtime = Runtime::builder().virtual_clock().build_local().expect("a driver");
+    runtime.block_on(async |scope| {
+        let racer = |seconds: u64, outcome: Result<u64, u64>| {
+            let log = &log;
+            async move {
+                let kept = Rc::new(seconds);
+                struct Ends<'a>(&'a RefCell<Vec<u64>>, Rc<u64>);
+                impl Drop for Ends<'_> {
+                    fn drop(&mut self) {
+                        self.0.borrow_mut().push(*self.1);
+                    }
+                }
+                let _ends = Ends(log, kept.clone());
+                sleep(Duration::from_secs(*kept)).await;
+                outcome.map(Rc::new).map_err(Rc::new)
+            }
+        };
+        let first = scope.race([racer(3, Ok(3)), racer(1, Err(1)), racer(2, Ok(2))]).await;
+        assert_eq!(first, Err(Rc::new(1)));
+        assert_eq!(log.take().len(), 3);
+        let good = scope.first_ok([racer(3, Ok(3)), racer(1, Err(1)), racer(2, Ok(2))]).await;
+        assert_eq!(good, Ok(Rc::new(2)));
+        assert_eq!(log.take().len(), 3);
+        let none = scope.first_ok([racer(2, Err(2)), racer(1, Err(1))]).await;
+        assert_eq!(none, Err(vec![Rc::new(1), Rc::new(2)]));
+        let all = scope.try_all([racer(2, Ok(2)), racer(1, Ok(1))]).await;
+        assert_eq!(all, Ok(vec![Rc::new(2), Rc::new(1)]));
+        let failed = scope.try_all([racer(9, Ok(9)), racer(1, Err(1))]).await;
+        assert_eq!(failed, Err(Rc::new(1)));
+        let values = scope.all([racer(2, Ok(2)), racer(1, Err(1))]).await;
+        assert_eq!(values, [Ok(Rc::new(2)), Err(Rc::new(1))]);
+    });
+}
+
+#[test]
+fn supervised_children_need_not_be_send_and_a_panic_is_a_value() {
+    let served = Rc::new(Cell::new(0));
+    let panicked = local::block_on(async |scope| {
+        let served = served.clone();
+        scope
+            .supervise(async move |scope| {
+                let bad = scope.spawn(async { std::panic::resume_unwind(Box::new("boom")) });
+                let good = scope.spawn(async move {
+                    treescope::yield_now().await;
+                    served.set(served.get() + 1);
+                    served
+                });
+                assert_eq!(good.await.expect("goes on").get(), 1);
+                let failed: Result<(), _> = bad.await;
+                failed.expect_err("panicked").is_panic()
+            })
+            .await
+    });
+    assert!(panicked);
+    assert_eq!(served.get(), 1);
+}
+
+#[test]
+fn bounded_scope_gives_out_its_places_on_one_thread() {
+    let (live, most) = (Cell::new(0), Cell::new(0));
+    local::block_on(async |scope| {
+        let (live, most) = (&live, &most);
+        scope.bounded(2, async move |places| {
+            for _ in 0..6 {
+                places
+                    .spawn(async move {
+                        live.set(live.get() + 1);
+                        most.set(most.get().max(live.get()));
+                        treescope::yield_now().await;
+                        live.set(live.get() - 1);
+                    })
+                    .await;
+            }
+            let held = places.place().await;
+            assert!(places.try_place().is_some(), "one is free");
+            drop(held);
+        });
+    });
+    assert_eq!((live.get(), most.get()), (0, 2));
+}
+
+#[test]
+fn cleanup_of_a_local_scope_awaits_after_its_children_have_ended() {
+    let log = RefCell::new(Vec::new());
+    let runtime = Runtime::builder().virtual_clock().build_local().expect("a driver");
+    runtime.block_on(async |scope| {
+        let log = &log;
+        // Aborted in the end, so without a value to await.
+        scope.scope(async move |scope| {
+            let not_send = Rc::new("cleanup");
+            scope.defer(Duration::from_secs(1), async move {
+                sleep(Duration::from_millis(500)).await;
+                log.borrow_mut().push(*not_send);
+            });
+            scope.spawn(async move {
+                scope.cancelled().await;
+                log.borrow_mut().push("asked");
+                std::future::pending::<()>().await;
+            });
+            scope.cancel(Duration::from_secs(1));
+            sleep(Duration::from_millis(1)).await;
+            log.borrow_mut().push("body");
+        });
+    });
+    assert_eq!(log.into_inner(), ["asked", "body", "cleanup"]);
+}

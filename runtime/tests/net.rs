@@ -1,5 +1,8 @@
 //! Sockets as tasks see them: both ends in one runtime, on one worker and on several.
 
+// A checker has neither sockets nor signals.
+#![cfg(not(any(loom, shuttle)))]
+
 use std::io::{self, IoSlice};
 use std::net::Shutdown;
 use std::sync::atomic::{AtomicUsize, Ordering};

@@ -4,12 +4,16 @@
 mod common;
 
 use common::{Gate, runtime, watched};
+use futures_lite::AsyncReadExt;
+use futures_lite::future::poll_once;
 use std::future::Future;
+use std::io::Write;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Barrier, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
+use treescope::net::TcpListener;
 use treescope::{Scope, yield_now};
 
 type Boxed<'scope> = Pin<Box<dyn Future<Output = ()> + Send + 'scope>>;
@@ -140,6 +144,36 @@ fn tasks_that_are_always_busy_do_not_starve_timers() {
                     treescope::time::sleep(Duration::from_micros(100)).await;
                 }
                 stop.store(true, Ordering::SeqCst);
+            });
+        });
+    });
+}
+
+#[test]
+fn a_storm_of_spawns_does_not_starve_sockets() {
+    watched(|| {
+        let (picks, stop) = (&Picks::default(), &AtomicBool::new(false));
+        runtime(1).block_on(async |root| {
+            root.scope(async move |scope| {
+                let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+                let mut near =
+                    std::net::TcpStream::connect(listener.local_addr().expect("bound")).expect("connects");
+                let (mut far, _) = listener.accept().await.expect("accepts");
+                scope.spawn(async move {
+                    let mut byte = [0];
+                    for _ in 0..200 {
+                        // Found empty, so it is the reactor that has to tell.
+                        let mut echo = std::pin::pin!(far.read_exact(&mut byte));
+                        assert!(poll_once(&mut echo).await.is_none());
+                        let sent = picks.now();
+                        near.write_all(b"x").expect("sends");
+                        echo.await.expect("receives");
+                        let waited = picks.now() - sent;
+                        assert!(waited <= 2 * FOREIGN_EVERY, "{waited} children ran first");
+                    }
+                    stop.store(true, Ordering::SeqCst);
+                });
+                storm(scope, picks, stop);
             });
         });
     });
@@ -283,6 +317,32 @@ fn a_child_is_run_by_another_worker_while_its_spawner_computes() {
             });
         }
     });
+}
+
+#[test]
+fn workers_that_spin_see_what_others_push_wake_and_send() {
+    for workers in [1, 2, 4] {
+        watched(move || {
+            let rt = treescope::Runtime::builder().worker_threads(workers).spin(Duration::from_secs(60));
+            // So long a spin that a push it missed would be noticed.
+            rt.build().expect("a runtime").block_on(async |root| {
+                for n in 0..100 {
+                    assert_eq!(root.spawn(async move { n }).await, n);
+                }
+                root.spawn(treescope::time::sleep(Duration::from_millis(1))).await;
+                let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+                let near =
+                    std::net::TcpStream::connect(listener.local_addr().expect("bound")).expect("connects");
+                let (mut far, _) = listener.accept().await.expect("accepts");
+                let echo = root.spawn(async move {
+                    let mut byte = [0];
+                    far.read_exact(&mut byte).await.map(|()| byte)
+                });
+                (&near).write_all(b"x").expect("sends");
+                assert_eq!(echo.await.expect("receives"), *b"x");
+            });
+        });
+    }
 }
 
 #[test]

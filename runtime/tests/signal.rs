@@ -1,5 +1,8 @@
 //! Signals as futures. One signal for each test, for they run side by side in one process.
 
+// A checker has neither sockets nor signals.
+#![cfg(not(any(loom, shuttle)))]
+
 use std::time::Duration;
 
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1};

@@ -1,18 +1,19 @@
 //! Accepting, when the system has nothing more to give as well.
 
 use std::io;
+use std::os::fd::AsFd;
 use std::time::Duration;
 
 use futures_lite::future;
 use socket2::{SockRef, TcpKeepalive};
 
 use crate::router::{Guest, Hold};
-use crate::runtimes::{Listener, Platform, Stream, StreamOf};
+use crate::runtimes::{Listener, Platform, StreamOf};
 use crate::shutdown::Stop;
 
 /// How long accepting pauses when the system is out of file descriptors or memory; less if a
 /// connection ends meanwhile.
-const PAUSE: Duration = Duration::from_millis(100);
+pub(crate) const PAUSE: Duration = Duration::from_millis(100);
 
 /// How long a connection is silent before the kernel asks whether the peer is there.
 const KEEPALIVE: Duration = Duration::from_secs(60);
@@ -88,7 +89,7 @@ impl<R: Hold, L: Listener> Acceptor<R, L> {
 
 /// Frames leave at once. A peer that has vanished without a word is noticed after some minutes, though
 /// nothing is sent to it: else it would keep its place for ever.
-fn set_options(socket: &impl Stream) -> io::Result<()> {
+pub(crate) fn set_options(socket: &impl AsFd) -> io::Result<()> {
     let socket = SockRef::from(socket);
     socket.set_tcp_nodelay(true)?;
     socket.set_tcp_keepalive(&TcpKeepalive::new().with_time(KEEPALIVE))
@@ -96,7 +97,7 @@ fn set_options(socket: &impl Stream) -> io::Result<()> {
 
 /// Whether the error is about a connection that came and went before it was accepted. Any other is
 /// about the system, and pauses.
-fn concerns_one_connection(error: &io::Error) -> bool {
+pub(crate) fn concerns_one_connection(error: &io::Error) -> bool {
     use io::ErrorKind::{ConnectionAborted, ConnectionReset, HostUnreachable, Interrupted};
     use io::ErrorKind::{NetworkDown, NetworkUnreachable, TimedOut};
     matches!(

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use crate::designs::{
     Design, actor, dispatcher, mutex, mutex_deadlock, scoped, scoped_tokio, tokens, writer_queues,
 };
+use crate::designs::{floor, poll, race, sans_io, scoped_local};
 use crate::limits::Limits;
 use crate::router::Router;
 use crate::runtimes::{Listener, Platform, RuntimeKind, Tokio, Treescope};
@@ -104,6 +105,9 @@ pub fn run<S: Stop>(
         return Err(StartError::Unsupported(design, runtime));
     }
     match runtime {
+        RuntimeKind::Treescope if design.is_on_one_thread() => {
+            on_local_treescope(settings, router, listening)
+        }
         RuntimeKind::Treescope => on_treescope(settings, router, listening),
         RuntimeKind::Tokio => on_tokio(settings, router, listening),
         RuntimeKind::Bare => bare(settings, router, listening),
@@ -146,6 +150,26 @@ fn on_treescope<S: Stop>(
     })
 }
 
+/// Without workers: the thread that is here runs everything.
+fn on_local_treescope<S: Stop>(
+    settings: &Settings,
+    router: &Router,
+    listening: impl FnOnce(SocketAddr) -> io::Result<S>,
+) -> Result<(), StartError> {
+    let runtime = treescope::Runtime::builder().build_local().map_err(StartError::System)?;
+    runtime.block_on(async |scope| {
+        let (listener, stop) = listen::<Treescope, S>(settings.addr, listening)?;
+        match settings.design {
+            Design::Race => race::serve(listener, router, stop).await,
+            Design::Poll => poll::serve(listener, router, stop).await,
+            Design::SansIo => sans_io::serve(listener, router, stop).await,
+            Design::ScopedLocal => scoped_local::serve(scope, router, listener, stop).await,
+            design => return Err(StartError::Unsupported(design, settings.runtime)),
+        }
+        Ok(())
+    })
+}
+
 fn on_tokio<S: Stop>(
     settings: &Settings,
     router: &Arc<Router>,
@@ -164,6 +188,9 @@ fn on_tokio<S: Stop>(
     runtime.block_on(async {
         let (listener, stop) = listen::<Tokio, S>(settings.addr, listening)?;
         match settings.design {
+            Design::Race => race::serve(listener, router, stop).await,
+            Design::Poll => poll::serve(listener, router, stop).await,
+            Design::SansIo => sans_io::serve(listener, router, stop).await,
             Design::MutexDeadlock => mutex_deadlock::on_tokio(router, listener, stop).await,
             Design::Mutex => mutex::on_tokio(router, listener, stop).await,
             Design::Dispatcher => dispatcher::on_tokio(router, listener, stop).await,
@@ -179,8 +206,14 @@ fn on_tokio<S: Stop>(
 
 fn bare<S: Stop>(
     settings: &Settings,
-    _router: &Router,
-    _listening: impl FnOnce(SocketAddr) -> io::Result<S>,
+    router: &Router,
+    listening: impl FnOnce(SocketAddr) -> io::Result<S>,
 ) -> Result<(), StartError> {
-    Err(StartError::Unsupported(settings.design, settings.runtime))
+    let addr = settings.addr;
+    let listener = floor::listen(addr).map_err(|error| StartError::Listen(addr, error))?;
+    let stop = listener.local_addr().and_then(listening).map_err(StartError::System)?;
+    match settings.design {
+        Design::Floor => floor::serve(listener, router, stop).map_err(StartError::System),
+        design => Err(StartError::Unsupported(design, settings.runtime)),
+    }
 }

@@ -1,48 +1,20 @@
-//! What every design does, on every runtime that it runs on, and what is wrong with each.
+//! What every design does, on every runtime that it runs on. `exhibits.rs` has what is wrong with some.
 #![cfg(target_os = "linux")]
 
 mod common;
 
 use std::collections::HashSet;
 use std::io::Write;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use clap::ValueEnum;
+use common::designs::{all, each, many_clients, with_full_receiver};
 use common::program::{Program, cpu_ticks};
-use common::{Client, MUCH, PATIENCE, Server, connect, eventually, flood, frame, with_design};
+use common::{Client, PATIENCE, connect, eventually, frame};
 use server::designs::Design;
 use server::limits::Limits;
 use server::protocol::encode;
-
-/// Runs `test` with every design for which `which` holds, on every runtime.
-#[track_caller]
-fn each(which: impl Fn(Design) -> bool, limits: Limits, test: impl Fn(&Server<'_>)) {
-    let mut cases = 0;
-    for &design in Design::value_variants().iter().filter(|design| which(**design)) {
-        for &runtime in design.runtimes() {
-            // Shown if the test fails.
-            println!("{design} on {runtime}");
-            with_design(design, runtime, 2, limits, &test);
-            cases += 1;
-        }
-    }
-    assert!(cases > 0, "no such design");
-}
-
-fn all(_: Design) -> bool {
-    true
-}
-
-/// Those that serve a second client while the first is silent.
-fn many_clients(design: Design) -> bool {
-    design != Design::MutexDeadlock
-}
-
-fn only(design: Design) -> impl Fn(Design) -> bool {
-    move |other| other == design
-}
 
 #[test]
 fn a_client_is_greeted_and_gets_what_it_sends_to_itself() {
@@ -220,10 +192,16 @@ fn handlers_take_as_long_as_they_are_told_to() {
     let work = Duration::from_millis(5);
     each(all, Limits { work, ..Limits::default() }, |server| {
         let (mut client, started) = (server.client(), Instant::now());
-        for _ in 0..5 {
+        for n in 1..=5 {
             client.round_trip();
+            assert!(started.elapsed() >= n * work);
         }
-        assert!(started.elapsed() >= 5 * work);
+        // Joined, they take as long.
+        client.send_bytes(&frame(client.id, 10).repeat(5));
+        for n in 6..=10 {
+            assert_eq!(client.recv().len(), 10);
+            assert!(started.elapsed() >= n * work);
+        }
     });
 }
 
@@ -248,6 +226,19 @@ fn a_server_that_is_told_twice_ends_at_once_whoever_takes_nothing() {
             server.stop();
             server.stop();
             server.ended();
+        });
+    });
+}
+
+#[test]
+fn a_server_that_is_told_to_stop_waits_for_a_full_receiver_no_longer_than_the_grace() {
+    let limits =
+        Limits { grace: Duration::from_millis(50), stall_timeout: PATIENCE * 100, ..Limits::default() };
+    each(many_clients, limits, |server| {
+        with_full_receiver(server, |receiver, _| {
+            server.stop();
+            server.ended();
+            drop(receiver);
         });
     });
 }
@@ -279,133 +270,4 @@ fn clients_that_have_left_cost_nothing_and_sigterm_ends_every_design_with_0() {
         program.process.signal("TERM");
         assert_eq!(program.process.end(), (0, String::new()), "{case}");
     }
-}
-
-/// Beside `test`, a client sends to one that takes nothing, more than the kernel takes; a third one is there.
-fn with_full_receiver(server: &Server<'_>, test: impl FnOnce(Client, &Client)) {
-    let (receiver, sender) = (server.client(), server.client());
-    let frame = frame(receiver.id, 1000);
-    let over = AtomicBool::new(false);
-    thread::scope(|threads| {
-        threads.spawn(|| {
-            flood(sender.socket(), &frame, MUCH / frame.len());
-            over.store(true, Ordering::Relaxed);
-        });
-        let stats = server.router.stats();
-        let mut before = 0;
-        eventually("the receiver is full", || {
-            let written = std::mem::replace(&mut before, stats.written.get());
-            thread::sleep(Duration::from_millis(100));
-            over.load(Ordering::Relaxed) || (written > 0 && written == stats.written.get())
-        });
-        test(receiver, &sender);
-        // Ends the flood if nothing has.
-        let _ = sender.socket().shutdown(std::net::Shutdown::Both);
-    });
-}
-
-/// Whether a message between two clients that nobody else sends to gets stuck, and goes on when the full
-/// receiver has gone.
-fn a_full_receiver_stalls_everyone(server: &Server<'_>) {
-    let (alice, mut bob) = (server.client(), server.client());
-    with_full_receiver(server, |receiver, _| {
-        // On a slow machine the first ones may pass before the receiver is full.
-        eventually("a message between others is stuck", || {
-            alice.send(bob.id, b"ping");
-            let heard = bob.hears_something();
-            if heard {
-                assert_eq!(bob.recv(), b"ping");
-            }
-            !heard
-        });
-        drop(receiver);
-        assert_eq!(bob.recv(), b"ping");
-    });
-}
-
-#[test]
-fn scoped_connections_and_tokens_let_unrelated_clients_go_on() {
-    let go_on = |design| matches!(design, Design::Scoped | Design::ScopedLocal | Design::Tokens);
-    each(go_on, Limits::default(), |server| {
-        let (mut alice, mut bob) = (server.client(), server.client());
-        with_full_receiver(server, |_, _| {
-            for _ in 0..100 {
-                alice.send(bob.id, b"ping");
-                assert_eq!(bob.recv(), b"ping");
-                bob.send(alice.id, b"pong");
-                assert_eq!(alice.recv(), b"pong");
-            }
-            server.client().round_trip();
-        });
-    });
-}
-
-#[test]
-fn exhibit_mutex_deadlock_greets_no_second_client_before_the_first_one_speaks() {
-    each(only(Design::MutexDeadlock), Limits::default(), |server| {
-        let mut first = server.client();
-        first.round_trip();
-        let second = connect(server.addr);
-        second.set_read_timeout(Some(Duration::from_millis(200))).unwrap();
-        assert!(second.peek(&mut [0]).is_err(), "the first one's reader holds the lock");
-        // Waiting for each other they would wait for ever; leaving is a way of speaking.
-        drop(first);
-        second.set_read_timeout(Some(PATIENCE)).unwrap();
-        Client::greeted(second).round_trip();
-    });
-}
-
-#[test]
-fn exhibit_mutex_stalls_everyone_for_one_full_receiver() {
-    each(only(Design::Mutex), Limits::default(), a_full_receiver_stalls_everyone);
-}
-
-#[test]
-fn exhibit_dispatcher_is_blocked_by_the_head_of_the_line() {
-    each(only(Design::Dispatcher), Limits::default(), a_full_receiver_stalls_everyone);
-}
-
-#[test]
-fn exhibit_writer_queues_and_actor_are_blocked_by_one_full_queue() {
-    let queues = |design| matches!(design, Design::WriterQueues | Design::Actor);
-    each(queues, Limits::default(), a_full_receiver_stalls_everyone);
-}
-
-#[test]
-fn exhibit_tokens_of_a_sender_are_used_up_by_one_full_receiver() {
-    each(only(Design::Tokens), Limits::default(), |server| {
-        let (alice, mut bob) = (server.client(), server.client());
-        let full = server.client();
-        let socket = alice.socket().try_clone().unwrap();
-        thread::scope(|threads| {
-            let (socket, frame) = (&socket, frame(full.id, 1000));
-            let flood = threads.spawn(move || flood(socket, &frame, MUCH / frame.len()));
-            // What alice sends to bob after that is behind it, and stays there.
-            eventually("the flood stands still", || {
-                let written = server.router.stats().written.get();
-                thread::sleep(Duration::from_millis(100));
-                written > 1000 && written == server.router.stats().written.get()
-            });
-            assert!(!flood.is_finished());
-            bob.round_trip();
-            drop(full);
-            assert_eq!(flood.join().unwrap(), MUCH / 1005);
-            alice.send(bob.id, b"at last");
-            assert_eq!(bob.recv(), b"at last");
-        });
-    });
-}
-
-#[test]
-fn the_log_of_the_actor_has_heard_of_every_reply_when_the_server_has_ended() {
-    each(only(Design::Actor), Limits::default(), |server| {
-        let mut client = server.client();
-        for _ in 0..100 {
-            client.round_trip();
-        }
-        server.stop();
-        server.ended();
-        // The greeting is a reply as well.
-        assert_eq!(server.router.stats().logged.get(), 101);
-    });
 }

@@ -49,6 +49,32 @@ fn rust_log_makes_it_say_more() {
 }
 
 #[test]
+fn the_log_tells_why_a_connection_ended_and_where_in_the_tree() {
+    let command = &mut Command::new(PROGRAM);
+    let options = ["--addr", "127.0.0.1:0", "--max-frame", "1000", "--stall-timeout", "200ms"];
+    let server = Program::spawn(command.args(options).env("RUST_LOG", "server=info"));
+    let (mut rude, stuck, mut sender) = (server.client(), server.client(), server.client());
+    rude.send(rude.id, &[b'x'; 1001]);
+    assert_eq!(rude.recv_rest(), b"");
+    sender.send_much(stuck.id, MUCH);
+    server.process.signal("TERM");
+    let (code, log) = server.process.end();
+    assert_eq!(code, 0);
+    let line = |id: u32| {
+        let path = format!("server/conn-{id}: ");
+        log.lines()
+            .find_map(|line| line.split_once(&path))
+            .unwrap_or_else(|| panic!("nothing of {id}: {log}"))
+            .1
+    };
+    let place = "designs/scoped.rs:";
+    assert!(line(rude.id).starts_with("the scope failed at "), "{log}");
+    assert!(line(rude.id).contains(place) && line(rude.id).ends_with("exceeds 1000 bytes"), "{log}");
+    assert!(line(stuck.id).starts_with("sibling writer failed at "), "{log}");
+    assert!(line(stuck.id).contains(place) && line(stuck.id).contains("the client took none"), "{log}");
+}
+
+#[test]
 fn sigterm_delivers_what_is_queued_and_exits_with_0() {
     let server = Program::serve(&["--grace", "1m", "--queue-bytes", "64MiB"]);
     let (mut receiver, mut sender) = (server.client(), server.client());

@@ -113,7 +113,8 @@ usage: models [--full | --bound <n>] [--no-seeds | --seeds-only] [--verbose] [<n
         println!("{}: {}\n{variable}={value}", model.name, model.bug);
         let environment = [(variable, value.as_str()), ("TREESCOPE_TRACE", "1"), ("RUST_BACKTRACE", "0")];
         let bound = model.quick.unwrap_or(model.full);
-        let ended = child::run(&std::env::current_exe()?, model.name, bound, &environment, LIMIT_QUICK)?;
+        let args = ["--run", model.name, &bound.to_string()];
+        let ended = child::run(&std::env::current_exe()?, &args, &environment, LIMIT_QUICK)?;
         print!("{}", ended.output);
         Ok(ExitCode::SUCCESS)
     }
@@ -158,7 +159,8 @@ usage: models [--full | --bound <n>] [--no-seeds | --seeds-only] [--verbose] [<n
                 let seed = if seeded { Some(model.seed.environment()?) } else { None };
                 let environment: Vec<_> = seed.iter().map(|(name, value)| (*name, value.as_str())).collect();
                 let limit = if options.full { LIMIT_FULL } else { LIMIT_QUICK };
-                let ended = child::run(&program, model.name, bound, &environment, limit)?;
+                let args = ["--run", model.name, &bound.to_string()];
+                let ended = child::run(&program, &args, &environment, limit)?;
                 progress(model, seeded, &ended, options.verbose);
                 let mut row = row.lock().expect("no job panics");
                 *(if seeded { &mut row.seeded } else { &mut row.shipped }) = Some(ended);
@@ -176,7 +178,7 @@ usage: models [--full | --bound <n>] [--no-seeds | --seeds-only] [--verbose] [<n
     fn progress(model: &Model, seeded: bool, ended: &Ended, verbose: bool) {
         let what = if seeded { "seeded" } else { "shipped" };
         eprintln!("  {:<40} {what:<8} {:>7.1} s", model.name, ended.time.as_secs_f64());
-        let expected = seeded == matches!(ended.outcome, Outcome::Failed(_));
+        let expected = seeded == matches!(ended.outcome, Outcome::Failed(_)) && ended.executions > 0;
         if !expected || verbose {
             eprintln!("{}", ended.output);
         }
@@ -200,6 +202,8 @@ usage: models [--full | --bound <n>] [--no-seeds | --seeds-only] [--verbose] [<n
             };
             let caught = match seeded.as_ref().map(|ended| (&ended.outcome, ended.executions)) {
                 None => "not seeded:".to_owned(),
+                // A process that dies before it says in which execution has not shown that the model saw anything.
+                Some((Outcome::Failed(_), 0)) => "NOT CAUGHT (died without a report):".to_owned(),
                 Some((Outcome::Failed(_), executions)) => format!("caught in execution {executions}:"),
                 Some((Outcome::Passed, _)) => "NOT CAUGHT:".to_owned(),
                 Some((Outcome::TimedOut, _)) => "NOT CAUGHT (no end):".to_owned(),

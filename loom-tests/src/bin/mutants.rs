@@ -27,6 +27,8 @@ const BOUND: usize = 2;
 const PATIENCE: u32 = 20;
 /// But not before this.
 const LEAST_LIMIT: Duration = Duration::from_secs(20);
+/// Where the table of a whole run goes, in the package's directory.
+const TABLE: &str = "MUTANTS.md";
 
 fn main() -> ExitCode {
     match run() {
@@ -69,7 +71,7 @@ fn run() -> io::Result<ExitCode> {
     let sites: BTreeSet<Site> = models.iter().flat_map(|model| model.sites.iter().cloned()).collect();
     let mutants = mutant::all(&sites.into_iter().collect::<Vec<_>>(), &options.only)?;
     let verdicts = judge(&program, &store, &models, &mutants)?;
-    report(&mutants, &verdicts)
+    report(&options, &mutants, &verdicts)
 }
 
 /// Builds the models' program and says where it is.
@@ -154,7 +156,8 @@ fn baseline(program: &Path, store: &Store, bound: usize) -> io::Result<Vec<Model
             return Ok((Model { name: name.clone(), bound: *bound, time, sites }, None));
         }
         let record = [("TREESCOPE_RECORD_SITES", "1")];
-        let ended = child::run(program, name, *bound, &record, Duration::from_secs(3600))?;
+        let args = ["--run", name, &bound.to_string()];
+        let ended = child::run(program, &args, &record, Duration::from_secs(3600))?;
         if ended.outcome != Outcome::Passed {
             return Err(io::Error::other(format!("{name} fails without a mutant:\n{}", ended.output)));
         }
@@ -209,12 +212,16 @@ fn judge_one(program: &Path, models: &[Model], site: &Site, mutant: &Mutant) -> 
     for model in models.iter().filter(|model| model.sites.contains(site)) {
         let limit = (model.time * PATIENCE).max(LEAST_LIMIT);
         let environment = [("TREESCOPE_FAULT", fault.as_str())];
-        let ended = child::run(program, &model.name, model.bound, &environment, limit)?;
+        let args = ["--run", &model.name, &model.bound.to_string()];
+        let ended = child::run(program, &args, &environment, limit)?;
         tried += 1;
         match ended.outcome {
-            Outcome::Failed(why) => return Ok(format!("killed {} {} {why}", model.name, ended.executions)),
+            // Without an execution nothing was seen: the process died.
+            Outcome::Failed(why) if ended.executions > 0 => {
+                return Ok(format!("killed {} {} {why}", model.name, ended.executions));
+            }
             Outcome::TimedOut => endless += 1,
-            Outcome::Passed => {}
+            Outcome::Passed | Outcome::Failed(_) => {}
         }
     }
     Ok(format!("survived {tried} models ({endless} of them stopped)"))
@@ -273,28 +280,63 @@ impl Excuses {
     }
 }
 
-/// The table. Fails if a survivor is unexplained, or an ordering is reached by no model.
-fn report(mutants: &Mutants, verdicts: &[Verdict]) -> io::Result<ExitCode> {
+/// How many mutants ended how.
+#[derive(Default)]
+struct Counts {
+    killed: usize,
+    explained: usize,
+    undecidable: usize,
+    unexplained: usize,
+}
+
+impl Counts {
+    fn all(&self) -> usize {
+        self.killed + self.explained + self.undecidable + self.unexplained
+    }
+}
+
+impl std::fmt::Display for Counts {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { killed, explained, undecidable, unexplained } = self;
+        let decidable = self.all() - undecidable;
+        let percent = 100.0 * *killed as f64 / decidable.max(1) as f64;
+        write!(
+            f,
+            "{} mutants: {killed} killed ({percent:.0} % of those that loom can decide), ",
+            self.all()
+        )?;
+        write!(f, "{undecidable} that it cannot, {explained} survived with a reason, {unexplained} without")
+    }
+}
+
+/// What a survivor's reason begins with if loom does not tell the mutant from the original.
+const UNDECIDABLE: &str = "not decidable by loom";
+
+/// Prints the table, and writes it to [`TABLE`] if it is whole. Fails if a survivor is unexplained, or an ordering is
+/// reached by no model.
+fn report(options: &Options, mutants: &Mutants, verdicts: &[Verdict]) -> io::Result<ExitCode> {
     let excuses = Excuses::read()?;
-    let (mut killed, mut explained, mut unexplained) = (0, 0, 0);
+    let mut counts = Counts::default();
+    let mut rows = Vec::new();
     for ((_, mutant), verdict) in mutants.reached.iter().zip(verdicts) {
-        let what = match &verdict.killed {
-            Some((model, execution)) => {
-                killed += 1;
-                format!("killed by {model} in execution {execution}")
+        let reason = excuses.of(&mutant.file, mutant.line, &mutant.change)?;
+        let what = match (&verdict.killed, reason) {
+            (Some((model, execution)), _) => {
+                counts.killed += 1;
+                format!("`{model}`, execution {execution}")
             }
-            None => match excuses.of(&mutant.file, mutant.line, &mutant.change)? {
-                Some(reason) => {
-                    explained += 1;
-                    format!("survived: {reason}")
-                }
-                None => {
-                    unexplained += 1;
-                    format!("SURVIVED, unexplained ({})", verdict.text)
-                }
-            },
+            (None, Some(reason)) => {
+                let undecidable = reason.starts_with(UNDECIDABLE);
+                *(if undecidable { &mut counts.undecidable } else { &mut counts.explained }) += 1;
+                format!("survived: {reason}")
+            }
+            (None, None) => {
+                counts.unexplained += 1;
+                format!("SURVIVED, unexplained ({})", verdict.text)
+            }
         };
-        println!("{:<62} {what}", mutant.to_string());
+        let Mutant { file, line, operation, from, change, .. } = mutant;
+        rows.push(format!("| `{file}:{line}` | {operation} {from} | {change} | {what} |"));
     }
     let mut unreached = 0;
     for (file, line, ordering) in &mutants.unreached {
@@ -305,18 +347,22 @@ fn report(mutants: &Mutants, verdicts: &[Verdict]) -> io::Result<ExitCode> {
                 "NO MODEL REACHES IT".to_owned()
             }
         };
-        println!("{:<62} {what}", format!("{file}:{line} {ordering}"));
+        rows.push(format!("| `{file}:{line}` | {ordering} | | {what} |"));
     }
-    println!(
-        "{} mutants: {killed} killed ({:.0} %), {explained} survived with a reason, {unexplained} without; \
-         {} orderings that no model reaches, {unreached} of them unexplained",
-        verdicts.len(),
-        100.0 * f64::from(killed) / verdicts.len().max(1) as f64,
-        mutants.unreached.len(),
+    let reached = format!("{} orderings that no model reaches", mutants.unreached.len());
+    let table = format!(
+        "# Mutants\n\nWritten by `cargo run -p loom-tests --bin mutants`; README.md says what they are. Preemption bound \
+         {}, or the quick set's if that is lower.\n\n{counts}; {reached}.\n\n\
+         | where, below `runtime/src/` | written | mutant | killed by |\n|---|---|---|---|\n{}\n",
+        options.bound,
+        rows.join("\n"),
     );
+    print!("{table}");
     if verdicts.is_empty() {
         println!("error: nothing to weaken was found");
+    } else if options.only.is_empty() {
+        fs::write(Path::new(env!("CARGO_MANIFEST_DIR")).join(TABLE), table)?;
     }
-    let good = unexplained + unreached == 0 && !verdicts.is_empty();
+    let good = counts.unexplained + unreached == 0 && !verdicts.is_empty();
     Ok(if good { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

@@ -96,6 +96,21 @@ pub(super) const MODELS: &[Model] = &[
             fault: Fault::Weaken(0, "Relaxed"),
         },
     },
+    Model {
+        name: "cancel::orders_publish",
+        checks: "the same for a child that looks whether it is to end",
+        threads: 2,
+        quick: Some(ALL),
+        full: ALL,
+        body: orders_publish,
+        bug: "a child that is to end sees nothing of why",
+        seed: Seed::Operation {
+            file: STATE,
+            anchor: "pub(crate) fn orders(&self",
+            operation: "load",
+            fault: Fault::Weaken(0, "Relaxed"),
+        },
+    },
 ];
 
 /// A child that waits for ever: only a cancel ends it.
@@ -179,13 +194,21 @@ fn two_failures() {
 }
 
 fn mark_publishes() {
+    publishes(Child::is_scope_cancelled);
+}
+
+fn orders_publish() {
+    publishes(Child::is_to_end);
+}
+
+fn publishes(is_marked: fn(&Child) -> bool) {
     let root = Root::new();
     let child = root.child();
     let letter = Arc::new(AtomicUsize::new(0));
     let reader = thread::spawn({
         let letter = letter.clone();
         move || {
-            if child.is_scope_cancelled() {
+            if is_marked(&child) {
                 assert_eq!(letter.load(Ordering::Relaxed), 1, "the mark came before what it stands for");
             }
             child.end();

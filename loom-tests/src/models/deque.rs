@@ -73,6 +73,21 @@ pub(super) const MODELS: &[Model] = &[
         },
     },
     Model {
+        name: "deque::slot_used_again",
+        checks: "a slot is written again after the thief that won it has read it, be there a take in between",
+        threads: 2,
+        quick: Some(ALL),
+        full: ALL,
+        body: slot_used_again,
+        bug: "a thief's swap does not say that it has read the slot",
+        seed: Seed::Operation {
+            file: FILE,
+            anchor: "match self.top.0.compare_exchange(",
+            operation: "compare_exchange",
+            fault: Fault::Weaken(0, "Relaxed"),
+        },
+    },
+    Model {
         name: "deque::steal_behind_pop",
         checks: "a thief learns of an item from the bottom that a pop has lowered",
         threads: 2,
@@ -201,6 +216,19 @@ fn wrap_around() {
     let mut taken: Vec<_> = pop(&owner).into_iter().collect();
     owner.push(Token::new(2));
     taken.extend(pop(&owner));
+    owner.push(Token::new(3));
+    taken.extend(thief.join().unwrap());
+    assert_each_once(taken, &owner, 4);
+}
+
+fn slot_used_again() {
+    let (owner, stealer) = lane(2);
+    owner.push(Token::new(0));
+    owner.push(Token::new(1));
+    let thief = thread::spawn(move || steal(&stealer, 1));
+    // A swap of the owner's between the thief's and the look of the push.
+    let mut taken: Vec<_> = owner.take_oldest().into_iter().collect();
+    owner.push(Token::new(2));
     owner.push(Token::new(3));
     taken.extend(thief.join().unwrap());
     assert_each_once(taken, &owner, 4);

@@ -1,6 +1,6 @@
 //! A turn of the driver against those who end it (`driver/mod.rs`, `driver/bell.rs`, `driver/timers.rs`).
 //!
-//! The kernel's place is taken by a flag and a condition variable (`driver/poller_loom.rs`).
+//! The kernel's place is taken by a flag and a condition variable (`driver/poller_checked.rs`).
 
 use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
@@ -10,7 +10,7 @@ use loom::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use loom::thread;
 use treescope::model::{Driver, Readiness, Signal};
 
-use super::{ALL, Model};
+use super::{ALL, Model, bug};
 use crate::seed::{Fault, Seed};
 
 const BELL: &str = "driver/bell.rs";
@@ -100,11 +100,21 @@ pub(super) const MODELS: &[Model] = &[
         body: two_interrupts,
         bug: "the kernel is not told",
         seed: Seed::Operation {
-            file: "driver/poller_loom.rs",
+            file: "driver/poller_checked.rs",
             anchor: "pub(super) fn kick(",
             operation: "notify_one",
             fault: Fault::Remove,
         },
+    },
+    Model {
+        name: "driver::fired_against_dropped",
+        checks: "a timer is disarmed while it fires; its key, come too late, does no harm to the next one",
+        threads: 2,
+        quick: Some(4),
+        full: ALL,
+        body: fired_against_dropped,
+        bug: "the next timer is disarmed by the late key",
+        seed: Seed::Caller("the late key is the next one's"),
     },
 ];
 
@@ -138,7 +148,7 @@ fn turn_until(driver: &Driver, flag: &Flag) {
 fn advance_against_turn() {
     let driver = Arc::new(Driver::with_virtual_clock());
     let (flag, waker) = flag();
-    driver.arm(TICK, &waker);
+    let _ = driver.arm(TICK, &waker);
     drop(waker);
     let poller = thread::spawn({
         let driver = driver.clone();
@@ -155,7 +165,7 @@ fn arm_against_turn() {
         let driver = driver.clone();
         move || turn_until(&driver, &flag)
     });
-    driver.arm(TICK, &waker);
+    let _ = driver.arm(TICK, &waker);
     drop(waker);
     driver.advance(TICK);
     poller.join().unwrap();
@@ -166,12 +176,34 @@ fn arm_against_jump() {
     let (flag, waker) = flag();
     let armer = thread::spawn({
         let driver = driver.clone();
-        move || driver.arm(TICK, &waker)
+        move || {
+            let _ = driver.arm(TICK, &waker);
+        }
     });
     while !flag.0.load(Ordering::Relaxed) {
         assert!(driver.turn(true), "nobody else takes turns");
     }
     armer.join().unwrap();
+}
+
+fn fired_against_dropped() {
+    let driver = Arc::new(Driver::with_virtual_clock());
+    let (_first, first_waker) = flag();
+    let (next, next_waker) = flag();
+    let timer = driver.arm(TICK, &first_waker);
+    drop(first_waker);
+    let poller = thread::spawn({
+        let driver = driver.clone();
+        move || turn_until(&driver, &next)
+    });
+    driver.advance(TICK);
+    driver.cancel(timer);
+    // It may lie where the first one lay.
+    let second = driver.arm(TICK, &next_waker);
+    drop(next_waker);
+    driver.cancel(if bug("the late key is the next one's") { second } else { timer });
+    driver.advance(TICK);
+    poller.join().unwrap();
 }
 
 fn interrupts_hand_over() {

@@ -13,7 +13,9 @@ use crate::seed::Seed;
 mod cancel;
 mod deque;
 mod driver;
+mod grammar;
 mod idle;
+mod local;
 mod node;
 mod root;
 mod runtime;
@@ -56,6 +58,8 @@ pub fn all() -> impl Iterator<Item = &'static Model> {
         cancel::MODELS,
         workers::MODELS,
         runtime::MODELS,
+        grammar::MODELS,
+        local::MODELS,
     ]
     .into_iter()
     .flatten()

@@ -2,7 +2,7 @@
 //!
 //! The node is a root's, its task the model's main thread, and its children are threads that have done their work:
 //! they count themselves out. A cell in the model's frame stands for what children borrow. When it is drained, the
-//! node is freed, and its words' end counts as an access (`runtime/src/sync/under_loom.rs`), so that whoever comes
+//! node is freed, and its words' end counts as an access (`runtime/src/sync/checked.rs`), so that whoever comes
 //! after the last touch is found.
 
 use loom::cell::UnsafeCell;

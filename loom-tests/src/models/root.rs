@@ -3,7 +3,7 @@
 use loom::sync::Arc;
 use loom::sync::atomic::{AtomicUsize, Ordering};
 use loom::thread;
-use treescope::model::Signal;
+use treescope::model::{AwakeRoots, Signal};
 
 use super::{ALL, Model};
 use crate::seed::{Fault, Seed};
@@ -41,6 +41,21 @@ pub(super) const MODELS: &[Model] = &[
             fault: Fault::Remove,
         },
     },
+    Model {
+        name: "root::rest_publishes",
+        checks: "who sees no root awake sees what each had pushed before it fell asleep",
+        threads: 3,
+        quick: Some(ALL),
+        full: ALL,
+        body: rest_publishes,
+        bug: "a root that falls asleep publishes nothing",
+        seed: Seed::Operation {
+            file: "sched/mod.rs",
+            anchor: "Release: pairs with Acquire in `is_none`",
+            operation: "fetch_sub",
+            fault: Fault::Weaken(0, "Relaxed"),
+        },
+    },
 ];
 
 fn wake_against_sleep() {
@@ -61,6 +76,30 @@ fn wake_against_sleep() {
         signal.sleep();
     }
     other.join().unwrap();
+}
+
+fn rest_publishes() {
+    let roots = Arc::new(AwakeRoots::new());
+    let pushed = Arc::new(AtomicUsize::new(0));
+    roots.enter();
+    roots.enter();
+    let others = [(); 2].map(|()| {
+        let (roots, pushed) = (roots.clone(), pushed.clone());
+        thread::spawn(move || {
+            pushed.fetch_add(1, Ordering::Relaxed);
+            roots.leave();
+        })
+    });
+    if roots.is_none() {
+        assert_eq!(
+            pushed.load(Ordering::Relaxed),
+            2,
+            "the clock would jump past a task that lies in the queue"
+        );
+    }
+    for thread in others {
+        thread.join().unwrap();
+    }
 }
 
 fn two_wakers() {

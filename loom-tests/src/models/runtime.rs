@@ -195,7 +195,7 @@ pub(super) const MODELS: &[Model] = &[
         bug: "a root that falls asleep does not say so",
         seed: Seed::Operation {
             file: "sched/mod.rs",
-            anchor: "pub(crate) fn falls_asleep",
+            anchor: "pub(crate) fn leave(&self) {\n        // Release: pairs with Acquire in `is_none`",
             operation: "fetch_sub",
             fault: Fault::Remove,
         },
@@ -244,6 +244,31 @@ pub(super) const MODELS: &[Model] = &[
             operation: "fetch_update",
             fault: Fault::Remove,
         },
+    },
+    Model {
+        name: "runtime::late_root_wake",
+        checks: "a thread wakes the root's body, which may have returned, and the runtime be gone, before the wake does",
+        threads: 3,
+        quick: Some(2),
+        full: 3,
+        body: late_root_wake,
+        bug: "the sleeping root is not notified",
+        seed: Seed::Operation {
+            file: "tree/root.rs",
+            anchor: "pub(crate) fn wake_by_ref",
+            operation: "notify_one",
+            fault: Fault::Remove,
+        },
+    },
+    Model {
+        name: "runtime::handle_given_up",
+        checks: "a handle is polled and dropped while its child completes: the output is dropped before the root returns",
+        threads: 2,
+        quick: Some(3),
+        full: 4,
+        body: handle_given_up,
+        bug: "a child counts itself out without publishing what it did to borrowed memory",
+        seed: SILENT_END,
     },
     Model {
         name: "runtime::scope_on_two_workers",
@@ -502,6 +527,45 @@ fn handle_awaited_elsewhere() {
         let handle = scope.spawn(async { Borrowed::new() });
         on_another_thread(move || drop(Signal::new().block_on(handle)));
     });
+}
+
+fn late_root_wake() {
+    let shared = Arc::new((AtomicBool::new(false), Mutex::new(None::<Waker>)));
+    let foreign = thread::spawn({
+        let shared = shared.clone();
+        move || {
+            shared.0.store(true, Ordering::Release);
+            let waker = shared.1.lock().unwrap().take();
+            if let Some(waker) = waker {
+                waker.wake();
+            }
+        }
+    });
+    let runtime = runtime(1);
+    runtime.block_on(async |_| {
+        poll_fn(|cx| {
+            *shared.1.lock().unwrap() = Some(cx.waker().clone());
+            if shared.0.load(Ordering::Acquire) { Poll::Ready(()) } else { Poll::Pending }
+        })
+        .await;
+    });
+    drop(runtime);
+    foreign.join().unwrap();
+}
+
+fn handle_given_up() {
+    let runtime = runtime(1);
+    let borrowed = Borrowed::new();
+    runtime.block_on(async |scope| {
+        let output = LastUse(&borrowed);
+        let mut handle = scope.spawn(async { output });
+        poll_fn(|cx| {
+            let _ = std::pin::Pin::new(&mut handle).poll(cx);
+            Poll::Ready(())
+        })
+        .await;
+    });
+    drop(borrowed);
 }
 
 fn late_wake() {

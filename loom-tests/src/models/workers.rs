@@ -71,6 +71,21 @@ pub(super) const MODELS: &[Model] = &[
             fault: Fault::Remove,
         },
     },
+    Model {
+        name: "workers::both_lanes",
+        checks: "a task leaves one child in its worker's spawn lane and itself in the woken one; mates take either",
+        threads: 3,
+        quick: Some(1),
+        full: 2,
+        body: both_lanes,
+        bug: "a push to a lane is published without the item's contents",
+        seed: Seed::Operation {
+            file: "sched/deque.rs",
+            anchor: "shared.bottom.0.store(bottom.wrapping_add(1)",
+            operation: "store",
+            fault: Fault::Weaken(0, "Relaxed"),
+        },
+    },
 ];
 
 fn start_and_stop() {
@@ -116,6 +131,22 @@ fn foreign_wake() {
         waker.wake();
     }
     signal.sleep();
+    crew.stop();
+}
+
+fn both_lanes() {
+    let crew = Crew::start(2);
+    let signal = Signal::new();
+    let done = Arc::new(AtomicUsize::new(0));
+    let (entrance, child, own, waker) = (crew.entrance(), done.clone(), done.clone(), signal.waker());
+    entrance.push(async move {
+        entrance.push(count(child, waker.clone()));
+        treescope::yield_now().await;
+        count(own, waker).await;
+    });
+    while done.load(Ordering::Relaxed) < 2 {
+        signal.sleep();
+    }
     crew.stop();
 }
 

@@ -52,13 +52,13 @@
 
 mod bell;
 mod clock;
-#[cfg_attr(loom, path = "poller_loom.rs")]
+#[cfg_attr(any(loom, shuttle), path = "poller_checked.rs")]
 mod poller;
-#[cfg_attr(loom, allow(dead_code))] // There is no socket to use it under loom, only models.
+#[cfg_attr(any(loom, shuttle), allow(dead_code))] // There is no socket to use it in a checker, only models.
 pub(crate) mod readiness;
-#[cfg_attr(loom, allow(dead_code))] // Likewise.
+#[cfg_attr(any(loom, shuttle), allow(dead_code))] // Likewise.
 mod slab;
-#[cfg(not(loom))]
+#[cfg(not(any(loom, shuttle)))]
 pub(crate) mod sockets;
 mod timers;
 mod wakers;
@@ -74,9 +74,9 @@ use poller::{Poller, Remote};
 pub(crate) use slab::Key;
 use timers::{Overslept, Timers};
 
-#[cfg(loom)]
+#[cfg(any(loom, shuttle))]
 use poller::sockets::Sockets;
-#[cfg(not(loom))]
+#[cfg(not(any(loom, shuttle)))]
 use sockets::Sockets;
 
 use crate::sync::{Arc, TryLock, TryLockGuard};
@@ -276,5 +276,5 @@ impl Driver {
     }
 }
 
-#[cfg(all(test, not(loom)))]
+#[cfg(all(test, not(any(loom, shuttle))))]
 mod tests;

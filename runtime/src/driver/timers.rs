@@ -242,7 +242,7 @@ impl Node {
     }
 }
 
-#[cfg(all(test, not(loom)))]
+#[cfg(all(test, not(any(loom, shuttle))))]
 mod tests {
     use super::*;
     use crate::driver::wakers::tests::Count;

@@ -31,7 +31,7 @@ fn swallow(call: impl FnOnce()) {
     }
 }
 
-#[cfg(all(test, not(loom)))]
+#[cfg(all(test, not(any(loom, shuttle))))]
 pub(super) mod tests {
     use super::*;
     use std::sync::Arc;

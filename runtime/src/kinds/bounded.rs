@@ -33,8 +33,7 @@ pub(crate) struct Bounded<T> {
 impl<T> Bounded<T> {
     pub(crate) fn new(max_concurrency: usize) -> Self {
         assert!(max_concurrency > 0, "a scope for no children at all would never run one");
-        let queue = Queue { free: max_concurrency, next: 0, waiting: VecDeque::new() };
-        Self { places: Places(Mutex::new(queue)), _value: PhantomData }
+        Self { places: Places::new(max_concurrency), _value: PhantomData }
     }
 }
 
@@ -73,6 +72,15 @@ struct Waiting {
 pub struct Place<'scope>(&'scope Places);
 
 impl Places {
+    pub(crate) fn new(free: usize) -> Self {
+        Self(Mutex::new(Queue { free, next: 0, waiting: VecDeque::new() }))
+    }
+
+    /// Waits for a place.
+    pub(crate) fn take(&self) -> Take<'_> {
+        Take { places: self, ticket: None }
+    }
+
     fn try_take(&self) -> Option<Place<'_>> {
         let mut queue = self.0.lock();
         // Those who wait come first, even those who have been granted a place and have not run yet.
@@ -206,7 +214,7 @@ impl<'scope, 'env> BoundedScope<'scope, 'env> {
         F: Future + 'scope,
         F::Output: 'scope,
     {
-        let take = Take { places: self.places, ticket: None };
+        let take = self.places.take();
         Spawn { node: self.scope.node(), label, take, future: Some(future), _gives: PhantomData }
     }
 
@@ -248,7 +256,7 @@ impl<'scope, 'env> BoundedScope<'scope, 'env> {
     /// });
     /// ```
     pub fn place(&self) -> impl Future<Output = Place<'scope>> + Send + use<'scope> {
-        Take { places: self.places, ticket: None }
+        self.places.take()
     }
 
     /// A place, if one is free.

@@ -11,7 +11,7 @@ use crate::task::join::JoinHandle;
 use crate::tree::scope::Scope;
 
 /// What the children of a race report to.
-struct Jury<V, R> {
+pub(crate) struct Jury<V, R> {
     state: Mutex<State<V, R>>,
 }
 
@@ -25,12 +25,12 @@ struct State<V, R> {
 }
 
 impl<V, R> Jury<V, R> {
-    fn new(children: usize) -> Self {
+    pub(crate) fn new(children: usize) -> Self {
         Self { state: Mutex::new(State { verdict: None, rest: Vec::new(), missing: children, waker: None }) }
     }
 
     /// Takes a child's report: a verdict, unless there is one already, or something for the rest.
-    fn report(&self, report: Result<V, R>) {
+    pub(crate) fn report(&self, report: Result<V, R>) {
         let mut state = self.state.lock();
         state.missing -= 1;
         let late = match report {
@@ -53,7 +53,7 @@ impl<V, R> Jury<V, R> {
     }
 
     /// Waits for the verdict, or for everybody to have reported without one.
-    async fn decide(&self) -> Result<V, Vec<R>> {
+    pub(crate) async fn decide(&self) -> Result<V, Vec<R>> {
         poll_fn(|cx| {
             let waker = cx.waker().clone();
             let mut state = self.state.lock();
@@ -69,6 +69,14 @@ impl<V, R> Jury<V, R> {
             Poll::Pending
         })
         .await
+    }
+}
+
+impl<V, T> Jury<V, (usize, T)> {
+    /// The values in the order of their places.
+    pub(crate) fn in_order(mut values: Vec<(usize, T)>) -> Vec<T> {
+        values.sort_unstable_by_key(|(place, _)| *place);
+        values.into_iter().map(|(_, value)| value).collect()
     }
 }
 
@@ -177,8 +185,7 @@ impl<'scope> Scope<'scope, '_> {
     {
         let futures: Vec<F> = futures.into_iter().collect();
         self.open().scope(async move |scope| {
-            let count = futures.len();
-            let jury = &*scope.alloc(Jury::<E, (usize, T)>::new(count));
+            let jury = &*scope.alloc(Jury::<E, (usize, T)>::new(futures.len()));
             for (place, future) in futures.into_iter().enumerate() {
                 scope.spawn(async move {
                     jury.report(match future.await {
@@ -187,16 +194,9 @@ impl<'scope> Scope<'scope, '_> {
                     });
                 });
             }
-            match jury.decide().await {
-                Ok(error) => {
-                    scope.abort_children();
-                    Err(error)
-                }
-                Err(mut values) => {
-                    values.sort_unstable_by_key(|(place, _)| *place);
-                    Ok(values.into_iter().map(|(_, value)| value).collect())
-                }
-            }
+            let verdict = jury.decide().await;
+            scope.abort_children();
+            verdict.map_or_else(|values| Ok(Jury::<E, (usize, T)>::in_order(values)), Err)
         })
     }
 }

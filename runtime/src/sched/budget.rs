@@ -91,7 +91,7 @@ pub fn yield_now() -> impl Future<Output = ()> + Send {
     futures_lite::future::yield_now()
 }
 
-#[cfg(all(test, not(loom)))]
+#[cfg(all(test, not(any(loom, shuttle))))]
 mod tests {
     use super::*;
 

@@ -1,6 +1,4 @@
-//! A growable work-stealing deque (Chase and Lev, "Dynamic circular work-stealing deque", SPAA 2005; the
-//! orderings follow Lê, Pop, Cohen and Zappa Nardelli, "Correct and efficient work-stealing for weak memory models",
-//! PPoPP 2013).
+//! A growable work-stealing deque: Chase and Lev, "Dynamic circular work-stealing deque", SPAA 2005.
 //!
 //! # Actors
 //!
@@ -21,13 +19,35 @@
 //! reading the old ring, so it is kept until the deque goes away: all old rings together are smaller than the
 //! newest. A thief that reads an old ring reads a slot that was copied, not changed: slots of indices that a thief
 //! can still win are written once per ring.
+//!
+//! # The orderings
+//!
+//! They follow Lê, Pop, Cohen and Zappa Nardelli, "Correct and efficient work-stealing for weak memory models", PPoPP
+//! 2013, but for two. The paper's swaps on `top` are SeqCst. Here a thief's is Release and the owner's are Relaxed, which
+//! is right because nothing rests on the swaps' place in the order of SeqCst operations:
+//!
+//! - *An index is won once.* `top` is changed by read-modify-writes only, one step at a time, whatever their ordering.
+//! - *The owner's pop without a swap takes what no thief wins.* It has lowered `bottom` to `newest`, passed its fence, and
+//!   read a `top` below `newest`. A thief after `newest` has read `top == newest`, passed its fence, and read `bottom`. Be
+//!   the owner's fence the later one: then the owner reads what the thief read, or a newer `top`, and is not here. Be it the
+//!   earlier one: then the thief reads the lowered `bottom`, or what the owner wrote after it, and finds nothing, or an
+//!   item pushed since. No swap takes part in this.
+//! - *What a thief reads is what was pushed.* It has read a `bottom` above its index with Acquire, and every store to
+//!   `bottom` is a Release one or comes after the owner's fence. By the last point it is no older store than the last pop
+//!   from this index.
+//! - *What a thief has read is not overwritten too early.* That is the thief's Release and the push's Acquire. The owner's
+//!   swaps need not add theirs: its own reads come before its own writes, and a read-modify-write of any ordering passes
+//!   on the Release of the thief before it.
+//!
+//! A linearisability proof of the same deque by Kang ("Prove the correctness of a work-stealing deque", Crossbeam RFC 26,
+//! 2018) has a thief's swap as Release too; its pop's swap is Release for the linearisation order of pops that find
+//! nothing, which nobody here relies on: a scheduler that must not miss an item has fences of its own ([`super::idle`]).
 
 use std::marker::PhantomData;
 use std::ptr::NonNull;
 
-use crate::sync::Arc;
-use crate::sync::Mutex;
 use crate::sync::atomic::{AtomicPtr, AtomicUsize, Ordering, fence};
+use crate::sync::{Arc, Mutex, Read, Slot};
 
 /// Something that can be told by a pointer.
 ///
@@ -57,32 +77,32 @@ unsafe impl Item for crate::task::cell::Runnable {
 
 /// A power-of-two ring of slots, indexed by deque index modulo its length.
 struct Ring {
-    slots: Box<[AtomicPtr<()>]>,
+    slots: Box<[Slot]>,
 }
 
 impl Ring {
     fn new(len: usize) -> Box<Self> {
         debug_assert!(len.is_power_of_two());
-        Box::new(Self { slots: (0..len).map(|_| AtomicPtr::new(std::ptr::null_mut())).collect() })
+        Box::new(Self { slots: (0..len).map(|_| Slot::empty()).collect() })
     }
 
     fn len(&self) -> usize {
         self.slots.len()
     }
 
-    fn slot(&self, index: usize) -> &AtomicPtr<()> {
+    fn slot(&self, index: usize) -> &Slot {
         &self.slots[index & (self.slots.len() - 1)]
     }
 
-    fn get(&self, index: usize) -> *mut () {
+    fn get(&self, index: usize) -> Read {
         // Relaxed: published by `bottom` (Release in `push`, Acquire in `steal`), and valid only if the swap on
         // `top` then succeeds.
-        self.slot(index).load(Ordering::Relaxed)
+        self.slot(index).read(Ordering::Relaxed)
     }
 
     fn set(&self, index: usize, item: *mut ()) {
         // Relaxed: as in `get`.
-        self.slot(index).store(item, Ordering::Relaxed);
+        self.slot(index).write(item, Ordering::Relaxed);
     }
 }
 
@@ -142,17 +162,17 @@ pub(crate) fn deque<T: Item>(len: usize, thieves: bool) -> (Owner<T>, Stealer<T>
 
 impl<T: Item> Shared<T> {
     /// # Safety
-    /// `index` was won by the caller: by a swap on `top`, or as the owner below `bottom` and above `top`.
-    unsafe fn item(raw: *mut ()) -> T {
+    /// The index that was read was won by the caller: by a swap on `top`, or as the owner below `bottom` and above `top`.
+    unsafe fn item(read: Read) -> T {
         // SAFETY: slots between top and bottom hold what `push` stored, which is never null.
-        let raw = unsafe { NonNull::new_unchecked(raw) };
+        let raw = unsafe { NonNull::new_unchecked(read.won()) };
         // SAFETY: `push` stored it from `into_raw`; the caller won it, so nobody else turns it back.
         unsafe { T::from_raw(raw) }
     }
 
     fn steal(&self) -> Steal<T> {
-        // Acquire: pairs with the SeqCst swap in `steal` and `pop_newest`: later reads are not older than this top.
-        let top = self.top.0.load(Ordering::Acquire);
+        // Relaxed: the fence makes it an Acquire one.
+        let top = self.top.0.load(Ordering::Relaxed);
         // SeqCst: pairs with the fence in `Owner::pop_newest`: either this thief sees the lowered `bottom`, or the
         // owner sees the raised `top`.
         fence(Ordering::SeqCst);
@@ -164,12 +184,12 @@ impl<T: Item> Shared<T> {
         // Acquire: pairs with Release in `Owner::grow`: the copied slots are written.
         let ring = self.ring.load(Ordering::Acquire);
         // SAFETY: rings are freed with the deque only.
-        let raw = unsafe { &*ring }.get(top);
-        // SeqCst on success: pairs with itself in `pop_newest`; it takes part in the fences' order. Relaxed on
-        // failure: nothing is read through a lost race.
-        match self.top.0.compare_exchange(top, top.wrapping_add(1), Ordering::SeqCst, Ordering::Relaxed) {
+        let read = unsafe { &*ring }.get(top);
+        // Release: pairs with Acquire in `Owner::push`: the slot has been read before it is written again. Not Acquire:
+        // what the item points to came with `bottom`. Relaxed on failure: nothing is read through a lost race.
+        match self.top.0.compare_exchange(top, top.wrapping_add(1), Ordering::Release, Ordering::Relaxed) {
             // SAFETY: the swap won index `top`.
-            Ok(_) => Steal::Taken(unsafe { Self::item(raw) }),
+            Ok(_) => Steal::Taken(unsafe { Self::item(read) }),
             Err(_) => Steal::Retry,
         }
     }
@@ -189,7 +209,7 @@ impl<T: Item> Owner<T> {
         let shared = &*self.shared;
         // Relaxed: only the owner writes it.
         let bottom = shared.bottom.0.load(Ordering::Relaxed);
-        // Acquire: pairs with the swap on `top`: a slot is overwritten only after the thief that won it has read it.
+        // Acquire: pairs with Release in `Shared::steal`: a slot is overwritten only after the thief that won it has read it.
         let top = shared.top.0.load(Ordering::Acquire);
         // Relaxed: only the owner writes it.
         let mut ring = shared.ring.load(Ordering::Relaxed);
@@ -211,7 +231,7 @@ impl<T: Item> Owner<T> {
         let ring = Ring::new(from.len() * 2);
         let mut index = top;
         while index != bottom {
-            ring.set(index, from.get(index));
+            ring.set(index, from.get(index).copied());
             index = index.wrapping_add(1);
         }
         let ring = Box::into_raw(ring);
@@ -234,8 +254,8 @@ impl<T: Item> Owner<T> {
             return None;
         }
         let newest = bottom.wrapping_sub(1);
-        // Release: pairs with Acquire in `Shared::steal`, as every store to `bottom`: a thief that reads this value
-        // must see the slots below it.
+        // Release: pairs with Acquire in `Shared::steal`, as in `push`: a thief that reads this value must see
+        // the slots below it, and the fence comes too late for that.
         shared.bottom.0.store(newest, Ordering::Release);
         if self.thieves {
             // SeqCst: pairs with the fence in `Shared::steal`: announce first, then look.
@@ -245,27 +265,27 @@ impl<T: Item> Owner<T> {
         let top = shared.top.0.load(Ordering::Relaxed);
         let left = newest.wrapping_sub(top) as isize;
         if left < 0 {
-            // Release: as above.
-            shared.bottom.0.store(bottom, Ordering::Release);
+            // Relaxed: the fence, a release fence too, stands between the slots and this store.
+            shared.bottom.0.store(bottom, Ordering::Relaxed);
             return None;
         }
         // Relaxed: only the owner writes it.
         let ring = shared.ring.load(Ordering::Relaxed);
         // SAFETY: the present ring; freed with the deque only.
-        let raw = unsafe { &*ring }.get(newest);
+        let read = unsafe { &*ring }.get(newest);
         if left == 0 {
             // The last item: thieves may be after it.
-            // SeqCst, Relaxed: as in `Shared::steal`.
+            // Relaxed: who gets it is all that is decided; see "The orderings".
             let won =
-                shared.top.0.compare_exchange(top, top.wrapping_add(1), Ordering::SeqCst, Ordering::Relaxed);
-            // Release: as above.
-            shared.bottom.0.store(bottom, Ordering::Release);
+                shared.top.0.compare_exchange(top, top.wrapping_add(1), Ordering::Relaxed, Ordering::Relaxed);
+            // Relaxed: as in the case before.
+            shared.bottom.0.store(bottom, Ordering::Relaxed);
             if won.is_err() {
                 return None;
             }
         }
         // SAFETY: above `top` and announced, or won by the swap.
-        Some(unsafe { Shared::item(raw) })
+        Some(unsafe { Shared::item(read) })
     }
 
     /// Takes the oldest item, from the top, in competition with thieves. Needs no fence: the owner knows `bottom`.
@@ -280,12 +300,12 @@ impl<T: Item> Owner<T> {
         let mut top = shared.top.0.load(Ordering::Relaxed);
         while top != bottom {
             // SAFETY: the present ring; freed with the deque only.
-            let raw = unsafe { &*ring }.get(top);
-            // SeqCst, Relaxed: as in `Shared::steal`.
+            let read = unsafe { &*ring }.get(top);
+            // Relaxed: as in `pop_newest`.
             let next = top.wrapping_add(1);
-            match shared.top.0.compare_exchange(top, next, Ordering::SeqCst, Ordering::Relaxed) {
+            match shared.top.0.compare_exchange(top, next, Ordering::Relaxed, Ordering::Relaxed) {
                 // SAFETY: the swap won index `top`.
-                Ok(_) => return Some(unsafe { Shared::item(raw) }),
+                Ok(_) => return Some(unsafe { Shared::item(read) }),
                 // A thief took one: the competition makes progress.
                 Err(now) => top = now,
             }
@@ -331,7 +351,7 @@ impl<T: Item> Drop for Shared<T> {
     }
 }
 
-#[cfg(all(test, not(loom)))]
+#[cfg(all(test, not(any(loom, shuttle))))]
 mod tests {
     use super::*;
 

@@ -26,7 +26,7 @@ pub(crate) mod worker;
 use std::io;
 use std::ptr::NonNull;
 use std::task::Waker;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use concurrent_queue::ConcurrentQueue;
 
@@ -54,9 +54,10 @@ pub(crate) struct Scheduler {
     blocking: BlockingPool,
     /// Foreign threads inside [`schedule_foreign`](SchedRef::schedule_foreign).
     visitors: Visitors,
-    /// Roots whose thread is awake. Of interest to a virtual clock alone.
-    roots_awake: AtomicUsize,
+    roots_awake: AwakeRoots,
     virtual_clock: bool,
+    /// How long a worker looks on before it sleeps.
+    spin: Duration,
     shutdown: AtomicBool,
 }
 
@@ -157,8 +158,9 @@ impl Scheduler {
             in_driver: AtomicUsize::new(usize::MAX),
             blocking: BlockingPool::new(config.blocking_threads, config.thread_name.clone()),
             visitors: Visitors::new(),
-            roots_awake: AtomicUsize::new(0),
+            roots_awake: AwakeRoots::new(),
             virtual_clock: matches!(config.clock, ClockKind::Virtual),
+            spin: config.spin,
             shutdown: AtomicBool::new(false),
         }))
     }
@@ -222,18 +224,13 @@ impl Scheduler {
     /// Whether nothing can happen but by I/O, time or a foreign thread: every worker is parked, every root asleep,
     /// no blocking call is under way. Of interest to a virtual clock, which jumps then.
     fn is_quiescent(&self) -> bool {
-        self.idle.all_parked()
-            // Acquire: pairs with Release in `RootRest`.
-            && self.roots_awake.load(Ordering::Acquire) == 0
-            && self.blocking.is_idle()
-            && !self.has_work()
+        self.idle.all_parked() && self.roots_awake.is_none() && self.blocking.is_idle() && !self.has_work()
     }
 
     /// A root that slept is woken, and awake from here on: were it counted by its own thread, which has yet to run, a
     /// virtual clock could jump meanwhile.
     pub(crate) fn root_woken(&self) {
-        // Relaxed: waking up hands nothing over.
-        self.roots_awake.fetch_add(1, Ordering::Relaxed);
+        self.roots_awake.enter();
     }
 
     /// Something became idle: under a virtual clock, whoever sleeps in the driver looks again whether time may jump.
@@ -278,6 +275,7 @@ pub(crate) struct Config {
     pub(crate) stack_size: Option<usize>,
     pub(crate) blocking_threads: usize,
     pub(crate) clock: ClockKind,
+    pub(crate) spin: Duration,
 }
 
 /// Counts foreign threads between taking a `Runnable` in hand and their last touch of the scheduler.
@@ -309,6 +307,31 @@ impl Visitors {
     }
 }
 
+/// Counts roots whose thread is awake. Of interest to a virtual clock alone.
+#[derive(Debug)]
+pub(crate) struct AwakeRoots(AtomicUsize);
+
+impl AwakeRoots {
+    pub(crate) fn new() -> Self {
+        Self(AtomicUsize::new(0))
+    }
+
+    pub(crate) fn enter(&self) {
+        // Relaxed: a root that begins or wakes up hands nothing over.
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn leave(&self) {
+        // Release: pairs with Acquire in `is_none`: what the root pushed before it slept.
+        self.0.fetch_sub(1, Ordering::Release);
+    }
+
+    pub(crate) fn is_none(&self) -> bool {
+        // Acquire: pairs with Release in `leave`: the look at the queues that follows misses nothing of a root's.
+        self.0.load(Ordering::Acquire) == 0
+    }
+}
+
 /// A root's thread, as the scheduler counts it: awake but from [`falls_asleep`](RootRest::falls_asleep) until whoever
 /// wakes it says [`Scheduler::root_woken`].
 pub(crate) struct RootRest<'a> {
@@ -318,15 +341,13 @@ pub(crate) struct RootRest<'a> {
 
 impl RootRest<'_> {
     pub(crate) fn new(sched: SchedRef) -> Self {
-        // Relaxed: a root that begins pushes what matters later.
-        sched.roots_awake.fetch_add(1, Ordering::Relaxed);
+        sched.roots_awake.enter();
         Self { sched, _root: std::marker::PhantomData }
     }
 
     /// The root's thread is about to sleep. Returns on whom its waker has to call `root_woken`.
     pub(crate) fn falls_asleep(&self) -> SchedRef {
-        // Release: pairs with Acquire in `is_quiescent`: what the root pushed before it slept.
-        self.sched.roots_awake.fetch_sub(1, Ordering::Release);
+        self.sched.roots_awake.leave();
         self.sched.rested();
         self.sched
     }
@@ -334,8 +355,7 @@ impl RootRest<'_> {
 
 impl Drop for RootRest<'_> {
     fn drop(&mut self) {
-        // Release: as in `falls_asleep`.
-        self.sched.roots_awake.fetch_sub(1, Ordering::Release);
+        self.sched.roots_awake.leave();
         self.sched.rested();
     }
 }

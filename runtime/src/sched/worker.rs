@@ -16,6 +16,10 @@
 //! | any task | a task that is always ready | its budget ([`budget`]) |
 //!
 //! A pick is one poll of one task; what one poll takes is up to the task.
+//!
+//! The depth-first order keeps the live tasks of a fully strict program within workers x depth x fan-out (Blumofe and
+//! Leiserson, 1999). It is kept as long as no child is the oldest for [`OLDEST_WAIT`]: a tree that computes for longer
+//! than that takes one task out of order each time, which adds its own path to the bound.
 
 use std::cell::Cell;
 use std::time::{Duration, Instant};
@@ -39,9 +43,9 @@ const OLDEST_WAIT: Duration = Duration::from_millis(100);
 /// How many tasks a thief takes at most.
 const STEAL_MAX: usize = 32;
 /// Rounds over all queues before a searcher parks.
-const SEARCH_ROUNDS: usize = if cfg!(loom) { 1 } else { 8 };
+const SEARCH_ROUNDS: usize = if cfg!(any(loom, shuttle)) { 1 } else { 8 };
 /// Slots of a lane's first ring.
-const LANE_LEN: usize = if cfg!(loom) { 2 } else { 256 };
+const LANE_LEN: usize = if cfg!(any(loom, shuttle)) { 2 } else { 256 };
 
 /// A worker thread's own part of the scheduler. Never shared: others see its [`Mate`].
 pub(crate) struct Worker {
@@ -107,6 +111,8 @@ impl Worker {
                 // May have woken a parent, here.
             } else if let Some(runnable) = self.search() {
                 self.run_task(runnable);
+            } else if self.spin() {
+                // There is something, somewhere.
             } else {
                 self.park();
             }
@@ -240,6 +246,24 @@ impl Worker {
             crate::sync::spin_loop();
         }
         None
+    }
+
+    /// Looks on for as long as the runtime's builder was told; `true` if something has come. Still a searcher, so whoever
+    /// pushes meanwhile relies on this worker as on any other that searches, and wakes nobody.
+    fn spin(&self) -> bool {
+        let scheduler = &*self.scheduler;
+        if scheduler.spin.is_zero() || !self.searching.get() {
+            return false;
+        }
+        let since = Instant::now();
+        while since.elapsed() < scheduler.spin {
+            self.poll_driver();
+            if scheduler.has_work() || scheduler.is_shut_down() {
+                return true;
+            }
+            crate::sync::spin_loop();
+        }
+        false
     }
 
     /// Search is over: there is work.

@@ -1,4 +1,4 @@
-//! One fault at a time, seeded at one source location, so that a model can be shown to fail. Under loom only.
+//! One fault at a time, seeded at one source location, so that a model can be shown to fail. Under loom and shuttle only.
 //!
 //! The environment names the fault (see [`Fault::parse`]); each operation of [`atomic`](super::atomic) asks, by the
 //! location it was called from, whether it is the one. So one build of the models serves the shipped code, every
@@ -105,7 +105,7 @@ fn is_tracing() -> bool {
 }
 
 /// What the execution under way has done so far: the thread, and the step in words.
-static STEPS: Mutex<Vec<(loom::thread::ThreadId, String)>> = Mutex::new(Vec::new());
+static STEPS: Mutex<Vec<(super::checker::thread::ThreadId, String)>> = Mutex::new(Vec::new());
 
 /// Forgets the steps of the last execution.
 pub(crate) fn begin_execution() {
@@ -126,7 +126,7 @@ pub(super) fn note(what: std::fmt::Arguments<'_>) {
     if is_tracing() {
         let place = Location::caller();
         let step = format!("{}:{} {what}", place.file(), place.line());
-        let thread = loom::thread::current().id();
+        let thread = super::checker::thread::current().id();
         if let Ok(mut steps) = STEPS.lock() {
             steps.push((thread, step));
         }
@@ -136,7 +136,7 @@ pub(super) fn note(what: std::fmt::Arguments<'_>) {
 /// The calling thread's last step came to `result`.
 pub(super) fn came_to(result: &dyn std::fmt::Debug) {
     if is_tracing() {
-        let thread = loom::thread::current().id();
+        let thread = super::checker::thread::current().id();
         if let Ok(mut steps) = STEPS.lock()
             && let Some((_, step)) = steps.iter_mut().rev().find(|(of, _)| *of == thread)
         {

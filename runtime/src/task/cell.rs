@@ -5,7 +5,7 @@
 //! - A `Runnable` exists while the task is queued or running. The future is not finished then, its parent has
 //!   counted it, so the whole chain up to the blocked root is alive, and with it the scheduler.
 //! - A `Waker` is `'static` and may outlive everything. It touches the task's allocation, which it keeps alive,
-//!   and, only if it turns the task from parked to queued, the scheduler: but then a `Runnable` exists.
+//!   and, only if it turns the task from parked to queued, parent and scheduler: but then a `Runnable` exists.
 //!   Metadata and schedule function have nothing to drop, so a last waker dropped years later touches nothing else.
 //! - What a wake from a foreign thread touches *after* it has pushed the `Runnable` is protected by the
 //!   scheduler's own count of such threads ([`Visitors`](crate::sched::Visitors)).
@@ -15,13 +15,16 @@ use std::future::Future;
 use async_task::{ScheduleInfo, Task, WithInfo};
 
 use crate::context;
-use crate::sched::SchedRef;
+use crate::tree::node::NodeRef;
 
 /// What every task carries beside its future. Kept here, and not in the schedule function, because async-task
 /// spares two reference-count operations a wake if that function has no size.
+///
+/// `parent` counts the task until it has been run to its end. It is used with a `Runnable` in hand only, and so while it is
+/// alive; the task itself finds it in the [context], where [`run`] puts it, and need not keep it a second time.
 #[derive(Debug)]
 pub(crate) struct Meta {
-    sched: SchedRef,
+    parent: NodeRef,
 }
 
 /// A task that is queued or running.
@@ -33,11 +36,11 @@ pub(crate) type Slot<T> = async_task::FallibleTask<T, Meta>;
 /// Makes a task; the caller queues it.
 ///
 /// # Safety
-/// Until the task has been run to its end, whatever `future` borrows stays alive, and so does `sched`. The future
-/// may be sent to other threads.
+/// Until the task has been run to its end, whatever `future` borrows stays alive, and so do `parent` and its scheduler. The
+/// future may be sent to other threads.
 #[inline]
-pub(crate) unsafe fn new<F: Future>(sched: SchedRef, future: F) -> (Runnable, Slot<F::Output>) {
-    let builder = async_task::Builder::new().metadata(Meta { sched });
+pub(crate) unsafe fn new<F: Future>(parent: NodeRef, future: F) -> (Runnable, Slot<F::Output>) {
+    let builder = async_task::Builder::new().metadata(Meta { parent });
     // SAFETY: not `Send`, not `'static` are allowed by the contract above; the schedule function is a plain
     // function, hence `Send`, `Sync` and `'static`.
     let (runnable, task): (Runnable, Task<F::Output, Meta>) =
@@ -47,7 +50,7 @@ pub(crate) unsafe fn new<F: Future>(sched: SchedRef, future: F) -> (Runnable, Sl
 
 /// async-task's schedule function: the task was woken. A first scheduling does not come through here.
 fn schedule(runnable: Runnable, info: ScheduleInfo) {
-    let sched = runnable.metadata().sched;
+    let sched = runnable.metadata().parent.sched();
     sched.schedule_woken(runnable, info.woken_while_running);
 }
 
@@ -60,11 +63,11 @@ pub(crate) fn run(runnable: Runnable) {
     struct NoUnwind;
     impl Drop for NoUnwind {
         fn drop(&mut self) {
-            eprintln!("treescope: internal error: a task unwound into the scheduler");
-            std::process::abort();
+            crate::sync::internal_error("a task unwound into the scheduler");
         }
     }
     let no_unwind = NoUnwind;
+    context::begin_run(runnable.metadata().parent);
     runnable.run();
     context::finish_run();
     std::mem::forget(no_unwind);

@@ -64,10 +64,10 @@ where
     if !Node::child_added(parent) {
         return Err(future);
     }
-    let child = Child { parent, parked: false, label, link: Link::new(), future: Some(future) };
+    let child = Child { parked: false, link: Link::of_child(label), future: Some(future) };
     // SAFETY: what the future borrows lives for `'scope`, and the node, which counts the child, ends after it; the
     // scheduler outlives every node. The future and its output are `Send`, or stay on this thread, by contract.
-    let (runnable, slot) = unsafe { cell::new(node.sched(), child) };
+    let (runnable, slot) = unsafe { cell::new(parent, child) };
     Ok((runnable, JoinHandle::new(slot)))
 }
 
@@ -75,11 +75,8 @@ where
 /// mutably for a poll, and only a `!Unpin` type's `&mut` is not taken for the sole pointer to it.
 #[pin_project(PinnedDrop)]
 struct Child<F> {
-    /// Counts this task until it has been run to its end.
-    parent: NodeRef,
     /// Whether `link` was ever put on the parent's list.
     parked: bool,
-    label: Label,
     #[pin]
     link: Link,
     /// `None` once the task has ended.
@@ -92,9 +89,11 @@ impl<F: Future> Future for Child<F> {
 
     #[inline]
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        context::begin_poll(self.parent, self.parent, Some(self.label));
-        if self.parent.orders() == Orders::Abort {
-            return self.end(None);
+        let parent = context::parent();
+        // SAFETY: `link` lies in this pinned task, which is being polled; `note_ended` takes it out again.
+        unsafe { context::set_current(parent, Some(NonNull::from(&self.link))) };
+        if parent.orders() == Orders::Abort {
+            return self.end(parent, None);
         }
         let mut this = self.as_mut().project();
         let polled = guard(|| match this.future.as_mut().as_pin_mut() {
@@ -102,24 +101,23 @@ impl<F: Future> Future for Child<F> {
             None => unreachable!("async-task polls no task that has ended"),
         });
         match polled {
-            Ok(Poll::Ready(value)) => self.end(Some(value)),
+            Ok(Poll::Ready(value)) => self.end(parent, Some(value)),
             Err(payload) => {
-                let label = self.label;
-                self.parent.fail(payload, Some(label));
-                self.end(None)
+                parent.fail(payload, Some(self.link.label()));
+                self.end(parent, None)
             }
             // On the parent's list, unless a cancel has taken it off: that cancel's wake polls this task again,
             // whatever this look at its mark sees.
-            Ok(Poll::Pending) if *this.parked && this.parent.orders() == Orders::GoOn => Poll::Pending,
+            Ok(Poll::Pending) if *this.parked && parent.orders() == Orders::GoOn => Poll::Pending,
             Ok(Poll::Pending) => {
                 let link = NonNull::from(this.link.as_ref().get_ref());
                 // SAFETY: pinned with the task; `end` takes it off before the task goes away.
-                match unsafe { this.parent.park(link, *this.label, cx.waker()) } {
+                match unsafe { parent.park(link, cx.waker()) } {
                     Park::Parked => {
                         *this.parked = true;
                         Poll::Pending
                     }
-                    Park::Aborted => self.end(None),
+                    Park::Aborted => self.end(parent, None),
                 }
             }
         }
@@ -129,12 +127,10 @@ impl<F: Future> Future for Child<F> {
 impl<F: Future> Child<F> {
     /// Drops the future and leaves the parent's list. What is left for the parent is to be told.
     #[inline]
-    fn end(self: Pin<&mut Self>, value: Option<F::Output>) -> Poll<Outcome<F::Output>> {
-        let label = self.label;
+    fn end(self: Pin<&mut Self>, parent: NodeRef, value: Option<F::Output>) -> Poll<Outcome<F::Output>> {
         let mut this = self.project();
-        let parent = *this.parent;
         if let Err(payload) = guard(|| this.future.set(None)) {
-            parent.fail(payload, Some(label));
+            parent.fail(payload, Some(this.link.label()));
         }
         if *this.parked {
             // SAFETY: the link lies in this task, a child of `parent`.
@@ -151,8 +147,7 @@ impl<F> PinnedDrop for Child<F> {
         if self.future.is_some() {
             // Would leave a dangling link and a count that never falls. No queue drops a task while a root
             // blocks, and async-task closes no task that has a reference in a link or a queue.
-            eprintln!("treescope: internal error: a task was dropped before its end");
-            std::process::abort();
+            crate::sync::internal_error("a task was dropped before its end");
         }
     }
 }

@@ -37,13 +37,22 @@ impl<T> JoinHandle<'_, T> {
         self.slot.as_ref().is_none_or(Slot::is_finished)
     }
 
+    /// Gives the handle's reference up. Not by dropping it: async-task would close the task, whose end the tree alone
+    /// decides.
+    #[inline]
+    fn let_go(&mut self) {
+        if let Some(slot) = self.slot.take() {
+            slot.detach();
+        }
+    }
+
     /// Polls for the child's end: its value, or `None` if it ended without one.
     #[inline]
     pub(crate) fn poll_end(&mut self, cx: &mut Context<'_>) -> Poll<Option<T>> {
         ready!(budget::poll_proceed(cx));
         let Some(slot) = &mut self.slot else { panic!("a JoinHandle was polled after its value was taken") };
         let outcome = ready!(Pin::new(slot).poll(cx));
-        self.slot = None;
+        self.let_go();
         Poll::Ready(outcome.and_then(Outcome::take))
     }
 }
@@ -65,10 +74,7 @@ impl<T> Future for JoinHandle<'_, T> {
 
 impl<T> Drop for JoinHandle<'_, T> {
     fn drop(&mut self) {
-        if let Some(slot) = self.slot.take() {
-            // Not dropped: async-task would close the task, whose end the tree alone decides.
-            slot.detach();
-        }
+        self.let_go();
     }
 }
 

@@ -27,7 +27,7 @@ use crate::context;
 use crate::tree::cancel::Park;
 use crate::tree::deferred::{self, Running};
 use crate::tree::failure::guard;
-use crate::tree::node::{Node, NodeRef};
+use crate::tree::node::Node;
 use crate::tree::scope::Scope;
 use crate::tree::setup::Setup;
 
@@ -59,7 +59,6 @@ where
     let parent = unsafe { node.to_ref() };
     assert!(Node::child_added(parent), "the scope is closed: it takes no more children");
     let task = ScopeTask::<'scope, K, B> {
-        parent,
         parked: false,
         scope: Scope::over(Node::below(parent, setup, location)),
         kind,
@@ -67,7 +66,7 @@ where
     };
     // SAFETY: what the body borrows lives for `'scope`, and `node`, which counts the task, ends after it; the
     // scheduler outlives every node. Body, future and value are `Send`, or stay on this thread, by contract.
-    let (runnable, slot) = unsafe { cell::new(node.sched(), task) };
+    let (runnable, slot) = unsafe { cell::new(parent, task) };
     node.sched().schedule_child(runnable);
     JoinHandle::new(slot)
 }
@@ -85,8 +84,6 @@ where
     K: Kind<'scope>,
     B: Body<K::Arg, K::Value>,
 {
-    /// Counts this task until it has been run to its end.
-    parent: NodeRef,
     /// Whether the node's link was ever put on the parent's list.
     parked: bool,
     #[pin]
@@ -122,7 +119,8 @@ where
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         // SAFETY: used while this task is polled, and no longer: `note_ended` replaces it.
         let own = unsafe { self.node().to_ref() };
-        context::begin_poll(self.parent, own, None);
+        // SAFETY: no link.
+        unsafe { context::set_current(own, None) };
         loop {
             self.node().take_orders();
             self.node().keep_time(cx.waker());
@@ -272,7 +270,7 @@ where
     /// Hands a failure up, leaves the parent's list and notes that the parent is to be told.
     fn end(self: Pin<&mut Self>, value: Option<K::Value>) -> Outcome<K::Output> {
         let node = self.node();
-        let parent = self.parent;
+        let parent = context::parent();
         let output = if let Some(payload) = node.take_failure() {
             let output = self.kind.failed(payload).map_err(|payload| {
                 if let Some(cause) = node.own_cause() {
@@ -330,8 +328,7 @@ where
     fn drop(self: Pin<&mut Self>) {
         if !matches!(self.stage, Stage::Ended) {
             // As in `child.rs`: would leave dangling pointers behind.
-            eprintln!("treescope: internal error: a scope was dropped before its end");
-            std::process::abort();
+            crate::sync::internal_error("a scope was dropped before its end");
         }
     }
 }

@@ -34,5 +34,5 @@ fn after(duration: Duration) -> Option<Instant> {
     now().checked_add(duration)
 }
 
-#[cfg(all(test, not(loom)))]
+#[cfg(all(test, not(any(loom, shuttle))))]
 mod tests;

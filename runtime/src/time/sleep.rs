@@ -61,7 +61,7 @@ impl Sleep {
     }
 
     /// A sleep on a driver of the caller's choice.
-    #[cfg(test)]
+    #[cfg(all(test, not(any(loom, shuttle))))]
     pub(crate) fn on(driver: &Arc<Driver>, deadline: Option<Instant>) -> Self {
         Self { driver: Some(driver.clone()), ..Self::new(deadline) }
     }

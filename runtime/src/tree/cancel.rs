@@ -42,7 +42,7 @@ use std::time::{Duration, Instant};
 use super::cause::{Cause, CauseKind, panic_message};
 use super::failure::{self, Cancelled, Payload};
 use super::node::{Node, Rare, Up};
-use super::parked::{Link, Who};
+use super::parked::Link;
 use super::setup::Label;
 use super::state::{Mark, Orders};
 
@@ -68,14 +68,14 @@ impl Node {
     /// Puts a child's link on the list, so that a cancel wakes it.
     ///
     /// # Safety
-    /// `link` is pinned, belongs to a child of this node, and is unparked before it goes away.
-    pub(crate) unsafe fn park(&self, link: NonNull<Link>, label: Label, waker: &Waker) -> Park {
+    /// `link` is pinned, belongs to the caller, a child of this node, and is unparked before it goes away.
+    pub(crate) unsafe fn park(&self, link: NonNull<Link>, waker: &Waker) -> Park {
         let mut held = self.held.lock();
         if self.orders() == Orders::Abort {
             return Park::Aborted;
         }
         // SAFETY: by contract; the lock is held.
-        unsafe { held.parked.insert(link, Who::Child(label), waker) };
+        unsafe { held.parked.insert(link, None, waker) };
         Park::Parked
     }
 
@@ -99,7 +99,7 @@ impl Node {
             return Park::Aborted;
         }
         // SAFETY: the node is pinned, its task is a child of `parent`, and calls `unpark_self` before it ends.
-        unsafe { held.parked.insert(link, Who::Scope(NonNull::from(&*self)), waker) };
+        unsafe { held.parked.insert(link, Some(NonNull::from(&*self)), waker) };
         Park::Parked
     }
 
@@ -243,10 +243,13 @@ impl Node {
     }
 
     /// The failure to hand to the scope above.
+    #[inline]
     pub(crate) fn take_failure(&self) -> Option<Payload> {
-        if !self.state.holds() {
-            return None;
-        }
+        if self.state.holds() { self.take_kept_failure() } else { None }
+    }
+
+    #[cold]
+    fn take_kept_failure(&self) -> Option<Payload> {
         self.held.lock().rare_if_any().and_then(|rare| rare.failure.take())
     }
 
@@ -401,10 +404,15 @@ impl Node {
     }
 
     /// Disarms the node's timer, if one is armed. Called by the node's own task.
+    #[inline]
     pub(crate) fn disarm(&self) {
-        if !self.state.is_timed() {
-            return;
+        if self.state.is_timed() {
+            self.disarm_alarm();
         }
+    }
+
+    #[cold]
+    fn disarm_alarm(&self) {
         let alarm = self.held.lock().rare_if_any().and_then(|rare| rare.alarm.take());
         if let Some((_, key)) = alarm {
             self.sched().disarm(key);

@@ -52,7 +52,7 @@ pub(crate) struct Node {
     sched: SchedRef,
     pub(super) up: Up,
     /// `None`: a plain scope.
-    setup: Option<Box<Setup>>,
+    setup: Seldom<Setup>,
     /// Where the scope was opened.
     location: &'static Location<'static>,
     /// Belongs to the node's own task, except from `start_wait` to `waiter_taken`: then to the last child.
@@ -74,7 +74,24 @@ pub(super) enum Up {
 pub(super) struct Held {
     pub(super) parked: ParkedList,
     /// What most nodes never have.
-    rare: Option<Box<Rare>>,
+    rare: Seldom<Rare>,
+}
+
+/// A box that most nodes do without. The look whether it is there is all that its drop costs them; `Option<Box<_>>`'s is a
+/// call.
+struct Seldom<T>(Option<Box<T>>);
+
+impl<T> Drop for Seldom<T> {
+    #[inline]
+    fn drop(&mut self) {
+        #[cold]
+        fn drop_cold<T>(it: T) {
+            drop(it);
+        }
+        if let Some(it) = self.0.take() {
+            drop_cold(it);
+        }
+    }
 }
 
 /// What a node comes to hold if it fails, is cancelled, owns values or defers futures.
@@ -99,11 +116,11 @@ pub(super) struct Rare {
 
 impl Held {
     pub(super) fn rare(&mut self) -> &mut Rare {
-        self.rare.get_or_insert_default()
+        self.rare.0.get_or_insert_default()
     }
 
     pub(super) fn rare_if_any(&mut self) -> Option<&mut Rare> {
-        self.rare.as_deref_mut()
+        self.rare.0.as_deref_mut()
     }
 }
 
@@ -162,7 +179,7 @@ impl Node {
         setup: Option<Box<Setup>>,
         location: &'static Location<'static>,
     ) -> Self {
-        Self::new(parent.sched, Up::Scope { parent, link: Link::new() }, setup, location)
+        Self::new(parent.sched, Up::Scope { parent, link: Link::of_scope() }, setup, location)
     }
 
     fn new(sched: SchedRef, up: Up, setup: Option<Box<Setup>>, location: &'static Location<'static>) -> Self {
@@ -175,10 +192,10 @@ impl Node {
             state,
             sched,
             up,
-            setup,
+            setup: Seldom(setup),
             location,
             waiter: UnsafeCell::new(None),
-            held: Mutex::new(Held { parked: ParkedList::new(), rare: None }),
+            held: Mutex::new(Held { parked: ParkedList::new(), rare: Seldom(None) }),
             _pinned: PhantomPinned,
         }
     }
@@ -202,7 +219,7 @@ impl Node {
     }
 
     pub(crate) fn setup(&self) -> Option<&Setup> {
-        self.setup.as_deref()
+        self.setup.0.as_deref()
     }
 
     pub(crate) fn location(&self) -> &'static Location<'static> {
@@ -210,7 +227,7 @@ impl Node {
     }
 
     pub(crate) fn bindings(&self) -> &[Binding] {
-        self.setup.as_ref().map_or(&[], |setup| &setup.bindings)
+        self.setup().map_or(&[], |setup| &setup.bindings)
     }
 
     pub(crate) fn parent(&self) -> Option<&Node> {
@@ -298,6 +315,7 @@ impl Node {
 
     /// Waits until no child lives. Only the node's own task calls it, always with a waker of that same task:
     /// the first one is kept for the whole wait.
+    #[inline]
     pub(crate) fn poll_drained(&self, waker: &Waker) -> Poll<()> {
         match self.state.seen() {
             Seen::Drained => return Poll::Ready(()),
@@ -339,11 +357,17 @@ impl Node {
     ///
     /// # Safety
     /// The node's body has been dropped, and since then [`poll_drained`](Self::poll_drained) said `Ready`.
+    #[inline]
     pub(crate) unsafe fn drop_values(&self) -> bool {
+        // SAFETY: by contract.
+        self.state.holds() && unsafe { self.drop_kept_values() }
+    }
+
+    /// # Safety
+    /// As for [`drop_values`](Self::drop_values).
+    #[cold]
+    unsafe fn drop_kept_values(&self) -> bool {
         let mut any = false;
-        if !self.state.holds() {
-            return any;
-        }
         loop {
             let mut held = self.held.lock();
             // SAFETY: the body and all descendants are gone, so nothing borrows from the values any more. What

@@ -12,6 +12,7 @@
 //! one for as long as the child can still be polled.
 
 use std::marker::PhantomPinned;
+use std::panic::Location;
 use std::ptr::NonNull;
 use std::task::Waker;
 
@@ -19,19 +20,52 @@ use super::node::Node;
 use super::setup::Label;
 use crate::sync::UnsafeCell;
 
-/// A child's place on its parent's list. Lies in the child's pinned task.
+/// A child's place on its parent's list, and whose place it is. Lies in the child's pinned task; every byte of it is paid
+/// for by every task.
 #[derive(Debug)]
 pub(crate) struct Link {
     /// Guarded by the parent's lock.
     place: UnsafeCell<Place>,
+    /// A child's is written when it is made. A scope's is written by its own task in [`ParkedList::insert`], under the lock,
+    /// and read under the lock.
+    owner: UnsafeCell<Tagged>,
     /// Neighbours point here.
     _pinned: PhantomPinned,
+}
+
+/// Whose link it is, in one word: the address of a `Location` (a child without a name), of a boxed `Label` that the link
+/// owns (with one), or of a `Node` that outlives the link (a scope); which of them is in the low bits.
+///
+/// Rejected: a `Label` in each child, which is three words for names that few have.
+#[derive(Clone, Copy, Debug)]
+struct Tagged(*const ());
+
+const UNNAMED: usize = 0;
+const NAMED: usize = 1;
+const SCOPE: usize = 2;
+const TAGS: usize = 3;
+const _: () = assert!(
+    align_of::<Location<'static>>() > TAGS && align_of::<Label>() > TAGS && align_of::<Node>() > TAGS
+);
+
+impl Tagged {
+    fn new<T>(ptr: *const T, tag: usize) -> Self {
+        Self(ptr.cast::<()>().map_addr(|addr| addr | tag))
+    }
+
+    fn tag(self) -> usize {
+        self.0.addr() & TAGS
+    }
+
+    fn ptr<T>(self) -> *const T {
+        self.0.map_addr(|addr| addr & !TAGS).cast()
+    }
 }
 
 /// Whose place on a list a link is.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Who {
-    /// A child without a node.
+    /// A child without a node of its own.
     Child(Label),
     /// The task of this node, which is alive while it is on the list.
     Scope(NonNull<Node>),
@@ -41,22 +75,75 @@ pub(crate) enum Who {
 struct Place {
     /// `Some` exactly while the link is on the list.
     waker: Option<Waker>,
-    /// As told when it was put there.
-    who: Option<Who>,
     prev: Option<NonNull<Link>>,
     next: Option<NonNull<Link>>,
 }
 
-// SAFETY: `place` is only touched under the parent's lock, and wakers are `Send + Sync`.
+// SAFETY: `place` is only touched under the parent's lock, `owner` as its field says; wakers, labels and nodes are
+// `Send + Sync`.
 unsafe impl Send for Link {}
 // SAFETY: as above.
 unsafe impl Sync for Link {}
 
 impl Link {
-    pub(crate) fn new() -> Self {
+    /// The link of a child without a node of its own.
+    #[inline]
+    pub(crate) fn of_child(label: Label) -> Self {
+        Self::new(match label.name {
+            None => Tagged::new(label.location, UNNAMED),
+            Some(_) => Tagged::new(Box::into_raw(Box::new(label)), NAMED),
+        })
+    }
+
+    /// The link of a scope's task; whose it is, is told when it is put on a list.
+    #[inline]
+    pub(crate) fn of_scope() -> Self {
+        Self::new(Tagged::new::<Node>(std::ptr::null(), SCOPE))
+    }
+
+    fn new(owner: Tagged) -> Self {
         Self {
-            place: UnsafeCell::new(Place { waker: None, who: None, prev: None, next: None }),
+            place: UnsafeCell::new(Place { waker: None, prev: None, next: None }),
+            owner: UnsafeCell::new(owner),
             _pinned: PhantomPinned,
+        }
+    }
+
+    /// The label of a child without a node of its own.
+    pub(crate) fn label(&self) -> Label {
+        match self.owner() {
+            Some(Who::Child(label)) => label,
+            _ => unreachable!("asked of a child's link"),
+        }
+    }
+
+    /// Whose link it is; `None` for a scope that has not been put on a list. Called by the link's own task, or under the
+    /// lock.
+    fn owner(&self) -> Option<Who> {
+        // SAFETY: written by the own task only, and then under the lock: not at the same time.
+        let owner = self.owner.with(|owner| unsafe { *owner });
+        if owner.tag() == SCOPE {
+            return NonNull::new(owner.ptr::<Node>().cast_mut()).map(Who::Scope);
+        }
+        Some(Who::Child(if owner.tag() == NAMED {
+            // SAFETY: a box that the link owns.
+            unsafe { *owner.ptr::<Label>() }
+        } else {
+            // SAFETY: made from a reference that lives for ever.
+            let location: &'static Location<'static> = unsafe { &*owner.ptr::<Location<'static>>() };
+            Label { name: None, location }
+        }))
+    }
+}
+
+impl Drop for Link {
+    #[inline]
+    fn drop(&mut self) {
+        // SAFETY: `&mut`: nobody else looks.
+        let owner = self.owner.with(|owner| unsafe { *owner });
+        if owner.tag() == NAMED {
+            // SAFETY: from `Box::into_raw` in `of_child`, and the link goes away once.
+            drop(unsafe { Box::from_raw(owner.ptr::<Label>().cast_mut()) });
         }
     }
 }
@@ -76,9 +163,9 @@ impl ParkedList {
         let mut at = self.head;
         while let Some(link) = at {
             // SAFETY: on the list, hence alive; no place is borrowed here.
-            let (who, next) = unsafe { self.at(link, |place| (place.who, place.next)) };
-            who.into_iter().for_each(&mut f);
-            at = next;
+            at = unsafe { self.at(link, |place| place.next) };
+            // SAFETY: on the list, hence alive.
+            unsafe { link.as_ref() }.owner().into_iter().for_each(&mut f);
         }
     }
 
@@ -105,11 +192,12 @@ impl ParkedList {
     }
 
     /// Puts `link` on the list, keeping `waker` for a cancel. A link that is on it already stays as it is: a
-    /// task has one waker for life.
+    /// task has one waker for life. `scope` is whose link it is, if it is a scope's.
     ///
     /// # Safety
-    /// `link` is pinned, belongs to a child of this list's node, and will be removed before it goes away.
-    pub(crate) unsafe fn insert(&mut self, link: NonNull<Link>, who: Who, waker: &Waker) {
+    /// `link` is pinned, belongs to a child of this list's node, which is the caller, and will be removed before it goes
+    /// away. `scope` is alive for as long.
+    pub(crate) unsafe fn insert(&mut self, link: NonNull<Link>, scope: Option<NonNull<Node>>, waker: &Waker) {
         let head = self.head;
         // SAFETY: alive and of this node by contract; no other place is borrowed here.
         let inserted = unsafe {
@@ -117,12 +205,19 @@ impl ParkedList {
                 if place.waker.is_some() {
                     return false;
                 }
-                *place = Place { waker: Some(waker.clone()), who: Some(who), prev: None, next: head };
+                *place = Place { waker: Some(waker.clone()), prev: None, next: head };
                 true
             })
         };
         if !inserted {
             return;
+        }
+        if let Some(scope) = scope {
+            let owner = Tagged::new(scope.as_ptr(), SCOPE);
+            // SAFETY: alive by contract.
+            let link = unsafe { link.as_ref() };
+            // SAFETY: `&mut self` shows that the lock is held, and the caller is the link's own task.
+            link.owner.with_mut(|slot| unsafe { *slot = owner });
         }
         if let Some(old) = head {
             // SAFETY: on the list, hence alive.

@@ -120,10 +120,7 @@ struct NoUnwind;
 
 impl Drop for NoUnwind {
     fn drop(&mut self) {
-        eprintln!(
-            "treescope: internal error: a blocking root was about to unwind while its tree may be alive"
-        );
-        std::process::abort();
+        crate::sync::internal_error("a blocking root was about to unwind while its tree may be alive");
     }
 }
 

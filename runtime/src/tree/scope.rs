@@ -5,7 +5,7 @@ use std::future::Future;
 use std::marker::PhantomData;
 use std::panic::Location;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
 use super::body::ScopeBody;
@@ -387,7 +387,7 @@ impl<'scope, 'env> Scope<'scope, 'env> {
 
     /// Waits until a cancel is requested of this scope, here or above, outside of any shield.
     pub fn cancelled(&self) -> Cancelled<'_> {
-        Cancelled { node: &self.node, key: None }
+        Cancelled { node: &self.node, watch: None }
     }
 
     /// Whether a cancel has been requested, or the scope aborted.
@@ -482,8 +482,8 @@ pub(crate) fn closed() -> ! {
 #[derive(Debug)]
 pub struct Cancelled<'a> {
     node: &'a Node,
-    /// What the node knows this future by.
-    key: Option<u64>,
+    /// What the node knows this future by, and whom it wakes.
+    watch: Option<(u64, Waker)>,
 }
 
 impl Future for Cancelled<'_> {
@@ -493,7 +493,12 @@ impl Future for Cancelled<'_> {
         if self.node.is_cancelled() {
             return Poll::Ready(());
         }
-        self.key = Some(self.node.watch(self.key, cx.waker()));
+        let key = match &self.watch {
+            // A task's waker hardly ever changes, so the lock is taken once for many polls.
+            Some((_, waker)) if waker.will_wake(cx.waker()) => return Poll::Pending,
+            watch => watch.as_ref().map(|(key, _)| *key),
+        };
+        self.watch = Some((self.node.watch(key, cx.waker()), cx.waker().clone()));
         // A request that came in between has not seen the waker.
         if self.node.is_cancelled() { Poll::Ready(()) } else { Poll::Pending }
     }
@@ -501,7 +506,7 @@ impl Future for Cancelled<'_> {
 
 impl Drop for Cancelled<'_> {
     fn drop(&mut self) {
-        if let Some(key) = self.key {
+        if let Some((key, _)) = self.watch {
             self.node.unwatch(key);
         }
     }

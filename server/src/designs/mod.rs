@@ -12,11 +12,17 @@
 
 pub mod actor;
 pub mod dispatcher;
+pub mod floor;
 mod input;
 pub mod mutex;
 pub mod mutex_deadlock;
+pub mod poll;
+pub mod race;
+pub mod sans_io;
 pub mod scoped;
+pub mod scoped_local;
 pub mod scoped_tokio;
+mod table;
 mod tasks;
 pub mod tokens;
 pub mod writer_queues;
@@ -64,8 +70,9 @@ impl Design {
         match self {
             Design::MutexDeadlock | Design::Mutex | Design::Dispatcher | Design::WriterQueues => BOTH,
             Design::Tokens | Design::Actor | Design::Scoped => BOTH,
-            // Not written yet.
-            _ => &[],
+            Design::Race | Design::Poll | Design::SansIo => BOTH,
+            Design::ScopedLocal => &[RuntimeKind::Treescope],
+            Design::Floor => &[RuntimeKind::Bare],
         }
     }
 

@@ -47,6 +47,12 @@ impl<'a> Run<'a> {
         self.len
     }
 
+    /// The first of them alone.
+    #[must_use]
+    pub fn first(self) -> Self {
+        Run { len: 1, ..self }
+    }
+
     /// The frames as the receiver gets them: payload and end, no header.
     pub fn bodies(&self) -> impl Iterator<Item = &'a [u8]> + use<'a, '_> {
         let starts = std::iter::once(0).chain(self.ends);

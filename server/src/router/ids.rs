@@ -11,7 +11,7 @@
 
 /// The mapping between ids and slots of one router.
 #[derive(Debug)]
-pub(super) struct Ids {
+pub(crate) struct Ids {
     index_bits: u32,
     key: u32,
     /// `key * inverse == 1`, modulo 2^32.
@@ -20,7 +20,7 @@ pub(super) struct Ids {
 
 impl Ids {
     /// Ids for slots `0..slots`.
-    pub(super) fn new(slots: usize) -> Self {
+    pub(crate) fn new(slots: usize) -> Self {
         let index_bits = slots.max(2).next_power_of_two().trailing_zeros();
         debug_assert!(index_bits < u32::BITS, "an id needs bits besides the index");
         // Odd numbers are the invertible ones; Newton's step doubles the correct low bits: 3, 6, .. 48.
@@ -30,14 +30,14 @@ impl Ids {
     }
 
     /// The id of the occupant of slot `index` in `generation`, which counts up and may wrap.
-    pub(super) fn id(&self, index: usize, generation: u32) -> u32 {
+    pub(crate) fn id(&self, index: usize, generation: u32) -> u32 {
         let number = generation << self.index_bits | index as u32;
         // A product's low bits depend on low bits only, so the halves change places in between.
         number.wrapping_mul(self.key).rotate_left(16).wrapping_mul(self.key)
     }
 
     /// The slot that `id` names, if there ever was such an id.
-    pub(super) fn index(&self, id: u32) -> usize {
+    pub(crate) fn index(&self, id: u32) -> usize {
         let number = id.wrapping_mul(self.inverse).rotate_right(16).wrapping_mul(self.inverse);
         (number & ((1 << self.index_bits) - 1)) as usize
     }

@@ -17,6 +17,7 @@ use crate::work;
 use outbox::Offer;
 use registry::Registry;
 
+pub(crate) use ids::Ids;
 pub use registry::Count;
 pub use seat::{Guest, Hold, Reading, Seat};
 pub use stats::{Counter, Stats};
@@ -87,9 +88,10 @@ impl Router {
     pub fn route(&self, frames: &mut Frames<'_>) -> Result<Routed, TooLong> {
         let mut tally = Tally { stats: &self.stats, frames: 0, bytes: 0, dropped: 0 };
         while let Some(run) = frames.run()? {
+            let run = self.handled(run);
+            work::spin(self.limits.work, run.len());
             let offer = self.registry.slot(run.to()).map_or(Offer::Gone, |slot| slot.offer(&run));
             let done = tally.count(&run, offer);
-            work::spin(self.limits.work, done);
             frames.consume(&run, done);
             if done < run.len() {
                 return Ok(Routed::Blocked);
@@ -101,16 +103,21 @@ impl Router {
     /// Waits in line until at least one frame of the run is queued, or its receiver is gone; gives how
     /// many frames are done with. Dropped half-way it leaves the line.
     pub async fn send(&self, run: &Run<'_>) -> usize {
+        let run = self.handled(*run);
         let offer = match self.registry.slot(run.to()) {
             Some(slot) => {
                 self.stats.waits.add(1);
-                slot.send(run).await
+                slot.send(&run).await
             }
             None => Offer::Gone,
         };
-        let done = Tally { stats: &self.stats, frames: 0, bytes: 0, dropped: 0 }.count(run, offer);
-        work::spin(self.limits.work, done);
-        done
+        Tally { stats: &self.stats, frames: 0, bytes: 0, dropped: 0 }.count(&run, offer)
+    }
+
+    /// What is handled before any of it is queued: one frame if that costs something, else all. So each frame is
+    /// [handled](work::spin) once, in [`route`](Router::route); one that is blocked then has been.
+    fn handled<'a>(&self, run: Run<'a>) -> Run<'a> {
+        if self.limits.work.is_zero() { run } else { run.first() }
     }
 
     /// Lets every writer end when it has written what is queued; no further frame is queued.

@@ -1,6 +1,7 @@
 //! A server in the test's own process, and plain blocking clients.
 #![allow(dead_code, unreachable_pub, reason = "each test file is a crate and uses its part")]
 
+pub mod designs;
 #[cfg(unix)]
 pub mod program;
 

@@ -1,19 +1,48 @@
-//! loom's primitives, as [`sync`](super) offers them, each able to fail on request ([`fault`](super::fault)).
+//! A checker's primitives, loom's or shuttle's, as [`sync`](super) offers them, each able to fail on request
+//! ([`fault`](super::fault)).
 //!
 //! Beyond loom's own checks, an atomic's end counts as an access here: a thread that may still touch a word when its
-//! memory is freed is found even if no later access happens to read garbage.
+//! memory is freed is found even if no later access happens to read garbage. shuttle knows neither orderings nor races; its
+//! cell is a plain one.
 
 use std::sync::atomic::Ordering;
+use std::sync::{Arc as StdArc, Mutex as StdMutex};
 
 use super::fault::{Plan, came_to, note, plan};
 
+#[cfg(loom)]
+pub(crate) use loom as checker;
+#[cfg(shuttle)]
+pub(crate) use shuttle as checker;
+
+pub(crate) use checker::hint::spin_loop;
+pub(crate) use checker::sync::{Arc, MutexGuard};
+#[cfg(loom)]
 pub(crate) use loom::cell::UnsafeCell;
-pub(crate) use loom::hint::spin_loop;
-pub(crate) use loom::sync::{Arc, MutexGuard};
+
+/// `core`'s cell behind loom's interface.
+#[cfg(shuttle)]
+#[derive(Debug, Default)]
+pub(crate) struct UnsafeCell<T>(std::cell::UnsafeCell<T>);
+
+#[cfg(shuttle)]
+impl<T> UnsafeCell<T> {
+    pub(crate) const fn new(value: T) -> Self {
+        Self(std::cell::UnsafeCell::new(value))
+    }
+
+    pub(crate) fn with<R>(&self, f: impl FnOnce(*const T) -> R) -> R {
+        f(self.0.get())
+    }
+
+    pub(crate) fn with_mut<R>(&self, f: impl FnOnce(*mut T) -> R) -> R {
+        f(self.0.get())
+    }
+}
 
 macro_rules! thread_local_const {
     (static $name:ident: $ty:ty = $init:expr;) => {
-        loom::thread_local! {
+        crate::sync::checker::thread_local! {
             static $name: $ty = $init;
         }
     };
@@ -21,14 +50,14 @@ macro_rules! thread_local_const {
 pub(crate) use thread_local_const;
 
 pub(crate) mod atomic {
-    use super::{Plan, came_to, plan};
+    use super::{Plan, came_to, checker, plan};
     pub(crate) use std::sync::atomic::Ordering;
 
     #[track_caller]
     pub(crate) fn fence(order: Ordering) {
         match plan("fence", [order]) {
             Plan::Do([Ordering::Relaxed]) | Plan::Remove | Plan::Split(_) => {}
-            Plan::Do([order]) => loom::sync::atomic::fence(order),
+            Plan::Do([order]) => checker::sync::atomic::fence(order),
         }
     }
 
@@ -36,13 +65,13 @@ pub(crate) mod atomic {
     macro_rules! atomic {
         ($name:ident $(<$param:ident>)?, $value:ty, $zero:expr, { $($rmw:ident: $step:expr),* $(,)? }) => {
             #[derive(Debug)]
-            pub(crate) struct $name $(<$param>)? (loom::sync::atomic::$name $(<$param>)?);
+            pub(crate) struct $name $(<$param>)? (checker::sync::atomic::$name $(<$param>)?);
 
             #[allow(dead_code)]
             impl $(<$param>)? $name $(<$param>)? {
                 #[track_caller]
                 pub(crate) fn new(value: $value) -> Self {
-                    Self(loom::sync::atomic::$name::new(value))
+                    Self(checker::sync::atomic::$name::new(value))
                 }
 
                 #[track_caller]
@@ -171,6 +200,7 @@ pub(crate) mod atomic {
                 fetch_min: |a, b| a.min(b),
             });
 
+            #[cfg(loom)]
             impl Drop for $name {
                 fn drop(&mut self) {
                     self.0.with_mut(|_| ());
@@ -191,13 +221,76 @@ pub(crate) mod atomic {
     atomic!(AtomicPtr<T>, *mut T, std::ptr::null_mut(), {});
 }
 
-/// loom's lock with `parking_lot`'s signature: no poisoning. A model that panics has failed anyway.
+/// A model's failure, with a report: models end the process at a panic.
+pub(crate) fn internal_error(what: &str) -> ! {
+    panic!("internal error: {what}")
+}
+
+/// A pointer that many read and one of them wins.
+///
+/// A read that won must happen before the next write, or the processor may perform it after that write and give what
+/// was put there later. In an interleaving the read has been performed by then, whatever the orderings, so loom by itself
+/// sees nothing. So every read leaves a witness, a cell that it reads; if it won, the next write of the slot writes the
+/// witness too, and loom reports a race unless the orderings put the one before the other.
+#[derive(Debug)]
+pub(crate) struct Slot {
+    pointer: atomic::AtomicPtr<()>,
+    /// Reads that won since the last write. Not loom's lock, which would order what it is to check.
+    won: StdArc<StdMutex<Vec<UnsafeCell<()>>>>,
+}
+
+/// What was read from a slot.
+#[must_use]
+#[derive(Debug)]
+pub(crate) struct Read {
+    pointer: *mut (),
+    witness: UnsafeCell<()>,
+    won: StdArc<StdMutex<Vec<UnsafeCell<()>>>>,
+}
+
+impl Slot {
+    pub(crate) fn empty() -> Self {
+        Self { pointer: atomic::AtomicPtr::new(std::ptr::null_mut()), won: StdArc::default() }
+    }
+
+    #[track_caller]
+    pub(crate) fn read(&self, order: Ordering) -> Read {
+        let pointer = self.pointer.load(order);
+        let witness = UnsafeCell::new(());
+        witness.with(|_| ());
+        Read { pointer, witness, won: self.won.clone() }
+    }
+
+    #[track_caller]
+    pub(crate) fn write(&self, pointer: *mut (), order: Ordering) {
+        let won = self.won.lock().map(|mut won| std::mem::take(&mut *won)).unwrap_or_default();
+        for witness in won {
+            witness.with_mut(|_| ());
+        }
+        self.pointer.store(pointer, order);
+    }
+}
+
+impl Read {
+    pub(crate) fn won(self) -> *mut () {
+        if let Ok(mut won) = self.won.lock() {
+            won.push(self.witness);
+        }
+        self.pointer
+    }
+
+    pub(crate) fn copied(self) -> *mut () {
+        self.pointer
+    }
+}
+
+/// The checker's lock with `parking_lot`'s signature: no poisoning. A model that panics has failed anyway.
 #[derive(Debug, Default)]
-pub(crate) struct Mutex<T>(loom::sync::Mutex<T>);
+pub(crate) struct Mutex<T>(checker::sync::Mutex<T>);
 
 impl<T> Mutex<T> {
     pub(crate) fn new(value: T) -> Self {
-        Self(loom::sync::Mutex::new(value))
+        Self(checker::sync::Mutex::new(value))
     }
 
     #[track_caller]
@@ -213,7 +306,7 @@ impl<T> Mutex<T> {
 /// to wait, which gives deadlocks that do not exist (loom 0.7.3, `rt/mutex.rs`, `post_acquire`).
 #[derive(Debug)]
 pub(crate) struct TryLock<T> {
-    taken: loom::sync::atomic::AtomicBool,
+    taken: checker::sync::atomic::AtomicBool,
     /// Locked only by whoever has set `taken`.
     value: Mutex<T>,
 }
@@ -228,7 +321,7 @@ pub(crate) struct TryLockGuard<'a, T> {
 
 impl<T> TryLock<T> {
     pub(crate) fn new(value: T) -> Self {
-        Self { taken: loom::sync::atomic::AtomicBool::new(false), value: Mutex::new(value) }
+        Self { taken: checker::sync::atomic::AtomicBool::new(false), value: Mutex::new(value) }
     }
 
     #[track_caller]
@@ -265,15 +358,17 @@ impl<T> Drop for TryLockGuard<'_, T> {
     }
 }
 
-/// loom's threads, but for `park` and `unpark`.
+/// The checker's threads, but for `park` and `unpark`.
 ///
 /// In loom one token serves a thread's `park` and its waits for locks and condition variables, so that an `unpark`
 /// that comes early ends such a wait, and the next notification goes to a thread that waits no more: wake-ups are
 /// lost that `std` would not lose (loom 0.7.3, `rt/condvar.rs`). Here the token is a flag of its own.
 pub(crate) mod thread {
-    use super::{Arc, Condvar, Mutex, Plan, plan, wait};
+    use super::{Arc, Condvar, Mutex, Plan, checker, plan, wait};
 
-    pub(crate) use loom::thread::{Builder, JoinHandle, ThreadId, spawn, yield_now};
+    #[cfg(loom)] // Models start threads; the runtime itself names them.
+    pub(crate) use checker::thread::spawn;
+    pub(crate) use checker::thread::{Builder, JoinHandle, ThreadId, yield_now};
 
     #[derive(Debug, Default)]
     struct Token {
@@ -281,7 +376,7 @@ pub(crate) mod thread {
         changed: Condvar,
     }
 
-    loom::thread_local! {
+    crate::sync::checker::thread_local! {
         static TOKEN: Arc<Token> = Arc::default();
     }
 
@@ -306,7 +401,7 @@ pub(crate) mod thread {
     }
 
     pub(crate) fn current() -> Thread {
-        Thread { id: loom::thread::current().id(), token: TOKEN.with(Clone::clone) }
+        Thread { id: checker::thread::current().id(), token: TOKEN.with(Clone::clone) }
     }
 
     #[track_caller]
@@ -321,13 +416,13 @@ pub(crate) mod thread {
     }
 }
 
-/// loom's condition variable. A removed notification is the classic lost wake-up.
+/// The checker's condition variable. A removed notification is the classic lost wake-up.
 #[derive(Debug, Default)]
-pub(crate) struct Condvar(loom::sync::Condvar);
+pub(crate) struct Condvar(checker::sync::Condvar);
 
 impl Condvar {
     pub(crate) fn new() -> Self {
-        Self(loom::sync::Condvar::new())
+        Self(checker::sync::Condvar::new())
     }
 
     #[track_caller]

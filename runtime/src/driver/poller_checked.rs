@@ -1,4 +1,4 @@
-//! The poller's place under loom: a flag and a condition variable in place of the kernel.
+//! The poller's place under loom and shuttle: a flag and a condition variable in place of the kernel.
 //!
 //! It keeps what the protocols above it rely on: a kick ends the present wait or else the next one. It has no
 //! sockets and no time: a wait with a deadline ends by a kick only, so models use a virtual clock.
