@@ -86,10 +86,10 @@ pub fn run(args: &CompareArgs) -> Result<(), CompareError> {
     if let Some(dir) = &args.out {
         fs::create_dir_all(dir).map_err(|error| CompareError::File(dir.clone(), error))?;
     }
-    let document = args.update.as_deref().map(|path| Ok((path, read(path)?))).transpose()?;
-    if let Some((path, text)) = &document {
+    if let Some(path) = &args.update {
+        let text = read(path)?;
         let names: &[_] = if args.behaviour { &["behaviour"] } else { &["load", "cost"] };
-        names.iter().try_for_each(|name| renew(path, text, name, "").map(|_| ()))?;
+        names.iter().try_for_each(|name| renew(path, &text, name, "").map(|_| ()))?;
     }
     let findings = if args.behaviour {
         misbehave(args, &subjects, &placement, &machine)
@@ -105,7 +105,9 @@ pub fn run(args: &CompareArgs) -> Result<(), CompareError> {
             write(&dir.join(name), content)?;
         }
     }
-    if let Some((path, mut text)) = document {
+    if let Some(path) = &args.update {
+        // Read again: somebody may have written in it meanwhile.
+        let mut text = read(path)?;
         for (name, table) in &findings.tables {
             text = renew(path, &text, name, table)?;
         }
