@@ -12,8 +12,6 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 use treescope::{Runtime, Scope, time, yield_now};
-/// What is done, and its name.
-type Step = (&'static str, fn(&Runtime));
 
 /// Its name, and what it does on a runtime.
 type Step = (&'static str, fn(&Runtime));
