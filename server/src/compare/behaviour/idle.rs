@@ -91,6 +91,7 @@ fn talk(bench: &Bench<'_>, server: &Server, idle: usize) -> Seen<Step> {
     let outcome = load::run(&plan, &mut ()).map_err(|error| error.to_string())?;
     match outcome.failure() {
         Some(failure) => Err(failure),
+        None if outcome.latency.is_empty() => Err("nothing arrived in time".to_owned()),
         None => Ok(Step { idle, p50_us: outcome.latency_us(0.5), p99_us: outcome.latency_us(0.99) }),
     }
 }
