@@ -8,7 +8,7 @@ mod common;
 use std::collections::VecDeque;
 
 use common::runtime;
-use treescope::JoinHandle;
+use treescope::{JoinHandle, yield_now};
 
 /// What the runtime may hold for its queues, in bytes.
 const ALLOWANCE: usize = 4 << 20;
@@ -17,6 +17,37 @@ const ALLOWANCE: usize = 4 << 20;
 fn children_pass_through_a_scope_in_constant_memory() {
     ten_million_children_pass_through_a_scope_in_constant_memory();
     children_of_a_plain_scope_leave_nothing_behind();
+    large_futures_are_freed_though_their_handles_are_kept();
+}
+
+/// 2,000 handles of children that had 64 KiB of state each: 128 MB if that stayed with the handle.
+fn large_futures_are_freed_though_their_handles_are_kept() {
+    let grown = runtime(2).block_on(async |root| {
+        let grown = root.scope(async move |scope| {
+            let before = resident();
+            let mut kept = Vec::new();
+            for n in 0..2_000_usize {
+                let child = scope.spawn(async move {
+                    let mut state = [n; 8 << 10];
+                    yield_now().await;
+                    state[n] += 1;
+                    yield_now().await;
+                    state[n] + state[0]
+                });
+                while !child.is_finished() {
+                    yield_now().await;
+                }
+                kept.push(child);
+            }
+            let grown = resident().saturating_sub(before);
+            for (n, child) in kept.into_iter().enumerate() {
+                assert_eq!(child.await, 2 * n + if n == 0 { 2 } else { 1 });
+            }
+            grown
+        });
+        grown.await
+    });
+    assert!(grown < ALLOWANCE, "{grown} bytes more with 2,000 handles kept");
 }
 
 /// The process's resident memory, in bytes.
