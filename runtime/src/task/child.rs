@@ -64,38 +64,11 @@ where
     if !Node::child_added(parent) {
         return Err(future);
     }
-    Ok(if size_of::<F>() > LARGE {
-        // SAFETY: by contract, and counted; a box is as `Send` as what is in it.
-        unsafe { make(parent, label, Box::pin(future)) }
-    } else {
-        // SAFETY: by contract, and counted.
-        unsafe { make(parent, label, future) }
-    })
-}
-
-/// Futures of more bytes lie in a box of their own, so that they are freed when the child ends and not when its handle is
-/// let go, which may be much later. Smaller ones are not worth a second allocation.
-const LARGE: usize = 512;
-
-/// Makes the task of a child that has been counted in.
-///
-/// # Safety
-/// As for [`spawn`].
-#[inline]
-unsafe fn make<'scope, F>(
-    parent: NodeRef,
-    label: Label,
-    future: F,
-) -> (Runnable, JoinHandle<'scope, F::Output>)
-where
-    F: Future + 'scope,
-    F::Output: 'scope,
-{
     let child = Child { parked: false, link: Link::of_child(label), future: Some(future) };
     // SAFETY: what the future borrows lives for `'scope`, and the node, which counts the child, ends after it; the
     // scheduler outlives every node. The future and its output are `Send`, or stay on this thread, by contract.
     let (runnable, slot) = unsafe { cell::new(parent, child) };
-    (runnable, JoinHandle::new(slot))
+    Ok((runnable, JoinHandle::new(slot)))
 }
 
 /// See the [module](self). `!Unpin` through `Link`: the parent's list points into it while it is borrowed
