@@ -32,6 +32,8 @@ struct Context {
     worker: Cell<Option<NonNull<Worker>>>,
     /// The parent of the task that ended in the poll under way.
     ended: Cell<Option<NodeRef>>,
+    /// The scope that a handle being let go belongs to.
+    charged: Cell<Option<NodeRef>>,
     /// Children of one node that have ended on this worker and are still to be counted out there.
     to_count_out: Cell<Option<(NodeRef, u64)>>,
     /// The node whose body is being polled, and how many children it has spawned in this poll that are still to be
@@ -53,6 +55,7 @@ impl Context {
             sched: Cell::new(None),
             worker: Cell::new(None),
             ended: Cell::new(None),
+            charged: Cell::new(None),
             to_count_out: Cell::new(None),
             body: Cell::new(None),
             parent: Cell::new(None),
@@ -69,6 +72,7 @@ pub(crate) struct Entered {
     sched: Option<SchedRef>,
     worker: Option<NonNull<Worker>>,
     ended: Option<NodeRef>,
+    charged: Option<NodeRef>,
     body: Option<(NodeRef, u64)>,
     parent: Option<NodeRef>,
     current: Option<(NodeRef, Option<NonNull<Link>>)>,
@@ -85,6 +89,7 @@ fn enter(sched: SchedRef, worker: Option<NonNull<Worker>>) -> Entered {
         sched: context.sched.replace(Some(sched)),
         worker: context.worker.replace(worker),
         ended: context.ended.take(),
+        charged: context.charged.take(),
         body: context.body.take(),
         parent: context.parent.take(),
         current: context.current.take(),
@@ -98,6 +103,7 @@ impl Drop for Entered {
             context.sched.set(self.sched);
             context.worker.set(self.worker);
             context.ended.set(self.ended);
+            context.charged.set(self.charged);
             context.body.set(self.body);
             context.parent.set(self.parent);
             context.current.set(self.current);
@@ -200,6 +206,27 @@ pub(crate) fn note_ended(parent: NodeRef) {
 /// The parent of the task that has ended and is being dropped on this thread. It has not been told yet, so it is alive.
 pub(crate) fn ended_below() -> Option<NodeRef> {
     CONTEXT.with(|context| context.ended.get())
+}
+
+/// Lets a child's value go by `f`, which may drop it: if that panics, `parent` fails.
+#[inline]
+pub(crate) fn charge(parent: NodeRef, f: impl FnOnce()) {
+    CONTEXT.with(|context| {
+        let before = context.charged.replace(Some(parent));
+        f();
+        context.charged.set(before);
+    });
+}
+
+/// The scope that fails if the drop of a child's value panics: that of the handle being let go, else that of the task that
+/// has just ended. No value is dropped elsewhere. Neither scope has ended: the one waits for the holders of its handles, the
+/// other for the task.
+#[cold]
+pub(crate) fn charged() -> NodeRef {
+    CONTEXT.with(|context| match context.charged.get().or(context.ended.get()) {
+        Some(parent) => parent,
+        None => unreachable!("a value is dropped with its handle or at the end of its task"),
+    })
 }
 
 /// Whether the task being polled has ended: what it wakes from here on are those who waited for its end.

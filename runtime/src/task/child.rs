@@ -64,11 +64,11 @@ where
     if !Node::child_added(parent) {
         return Err(future);
     }
-    let child = Child { parked: false, link: Link::of_child(label), future: Some(future) };
+    let child = || Child { parked: false, link: Link::of_child(label), future: Some(future) };
     // SAFETY: what the future borrows lives for `'scope`, and the node, which counts the child, ends after it; the
     // scheduler outlives every node. The future and its output are `Send`, or stay on this thread, by contract.
     let (runnable, slot) = unsafe { cell::new(parent, child) };
-    Ok((runnable, JoinHandle::new(slot)))
+    Ok((runnable, JoinHandle::new(slot, parent)))
 }
 
 /// See the [module](self). `!Unpin` through `Link`: the parent's list points into it while it is borrowed
@@ -137,7 +137,7 @@ impl<F: Future> Child<F> {
             unsafe { parent.unpark(NonNull::from(this.link.as_ref().get_ref())) };
         }
         context::note_ended(parent);
-        Poll::Ready(Outcome::new(value, parent))
+        Poll::Ready(Outcome::new(value))
     }
 }
 

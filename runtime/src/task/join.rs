@@ -7,8 +7,10 @@ use std::task::{Context, Poll, ready};
 
 use super::cell::Slot;
 use super::outcome::Outcome;
+use crate::context;
 use crate::sched::budget;
 use crate::tree::failure;
+use crate::tree::node::NodeRef;
 
 /// Awaits a child's value. Lives no longer than the scope the child was spawned in.
 ///
@@ -23,13 +25,16 @@ use crate::tree::failure;
 pub struct JoinHandle<'scope, T> {
     /// `None` once the value was taken.
     slot: Option<Slot<Outcome<T>>>,
+    /// The scope that the child was spawned in: it outlives every use of its handles.
+    parent: NodeRef,
     /// Invariant, as in `Scope`.
     _scope: PhantomData<&'scope mut &'scope ()>,
 }
 
 impl<T> JoinHandle<'_, T> {
-    pub(crate) fn new(slot: Slot<Outcome<T>>) -> Self {
-        Self { slot: Some(slot), _scope: PhantomData }
+    #[inline]
+    pub(crate) fn new(slot: Slot<Outcome<T>>, parent: NodeRef) -> Self {
+        Self { slot: Some(slot), parent, _scope: PhantomData }
     }
 
     /// Whether the child has ended, with a value or without.
@@ -41,7 +46,10 @@ impl<T> JoinHandle<'_, T> {
     /// decides.
     #[inline]
     fn let_go(&mut self) {
-        if let Some(slot) = self.slot.take() {
+        let Some(slot) = self.slot.take() else { return };
+        if std::mem::needs_drop::<T>() {
+            context::charge(self.parent, || slot.detach());
+        } else {
             slot.detach();
         }
     }

@@ -1,39 +1,34 @@
 //! What a task leaves for its handle.
 
+use crate::context;
 use crate::tree::failure::guard;
-use crate::tree::node::NodeRef;
 
 /// A task's value, or the fact that it ended without one (panic, cancel).
 ///
 /// An outcome that nobody takes is dropped where no panic may leave: inside async-task, which aborts, or in the
-/// drop of a handle. So a value whose drop panics fails the scope it was spawned in instead.
-///
-/// Invariant of `parent`: the parent counts this task until the outcome is stored or dropped; once stored, it lies
-/// behind a `JoinHandle<'scope, _>`, whose holders the parent waits for as well.
-pub(crate) struct Outcome<T> {
-    value: Option<T>,
-    parent: NodeRef,
-}
+/// drop of a handle. So a value whose drop panics fails the scope it was spawned in instead. Which that is, the
+/// [context](context::charged) knows: to carry it here would make of a small value one that is no longer returned in
+/// registers, on every task's way out.
+pub(crate) struct Outcome<T>(Option<T>);
 
 impl<T> Outcome<T> {
-    pub(crate) fn new(value: Option<T>, parent: NodeRef) -> Self {
-        Self { value, parent }
+    pub(crate) fn new(value: Option<T>) -> Self {
+        Self(value)
     }
 
     pub(crate) fn take(mut self) -> Option<T> {
-        self.value.take()
+        self.0.take()
     }
 }
 
 impl<T> Drop for Outcome<T> {
+    #[inline]
     fn drop(&mut self) {
-        if let Some(value) = self.value.take() {
-            if !std::mem::needs_drop::<T>() {
-                return;
-            }
-            if let Err(payload) = guard(|| drop(value)) {
-                self.parent.fail(payload, None);
-            }
+        if std::mem::needs_drop::<T>()
+            && let Some(value) = self.0.take()
+            && let Err(payload) = guard(|| drop(value))
+        {
+            context::charged().fail(payload, None);
         }
     }
 }

@@ -58,7 +58,7 @@ where
     // wherever a scope lends it.
     let parent = unsafe { node.to_ref() };
     assert!(Node::child_added(parent), "the scope is closed: it takes no more children");
-    let task = ScopeTask::<'scope, K, B> {
+    let task = || ScopeTask::<'scope, K, B> {
         parked: false,
         scope: Scope::over(Node::below(parent, setup, location)),
         kind,
@@ -68,7 +68,7 @@ where
     // scheduler outlives every node. Body, future and value are `Send`, or stay on this thread, by contract.
     let (runnable, slot) = unsafe { cell::new(parent, task) };
     node.sched().schedule_child(runnable);
-    JoinHandle::new(slot)
+    JoinHandle::new(slot, parent)
 }
 
 /// The body's future. `'inner` is instantiated at `'scope`: the body is generic over it and cannot tell, and no
@@ -125,20 +125,25 @@ where
             self.node().take_orders();
             self.node().keep_time(cx.waker());
             let aborted = self.node().is_aborted();
-            match self.as_mut().project().stage.project() {
-                StageNow::Start(_) => self.as_mut().start(aborted),
-                StageNow::Body(_) if aborted => self.as_mut().drop_body(None),
-                StageNow::Body(_) => {
-                    if self.as_mut().poll_body(cx).is_pending() {
-                        return Poll::Pending;
-                    }
+            // Straight on from stage to stage: most scopes go through all of them in their first poll.
+            if matches!(self.stage, Stage::Start(_)) {
+                self.as_mut().start(aborted);
+            }
+            if matches!(self.stage, Stage::Body(_)) {
+                if aborted {
+                    self.as_mut().drop_body(None);
+                } else if self.as_mut().poll_body(cx).is_pending() {
+                    return Poll::Pending;
                 }
-                StageNow::Drain { .. } => match self.as_mut().drain(cx) {
+                // A deadline that has passed meanwhile counts.
+                self.node().keep_time(cx.waker());
+            }
+            if matches!(self.stage, Stage::Drain { .. }) {
+                match self.as_mut().drain(cx) {
                     Drain::Ended(outcome) => return Poll::Ready(outcome),
                     Drain::Parked => return Poll::Pending,
                     Drain::Again => {}
-                },
-                StageNow::Ended => unreachable!("async-task polls no task that has ended"),
+                }
             }
         }
     }
@@ -194,7 +199,7 @@ where
         }
     }
 
-    /// Polls the body. `Pending`: parked; `Ready`: look again.
+    /// Polls the body. `Pending`: parked; `Ready`: it has ended, or an abort kept it from parking.
     fn poll_body(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         // SAFETY: used while the body is polled, in the next lines.
         let before = context::enter_body(unsafe { self.node().to_ref() });
@@ -246,10 +251,11 @@ where
         if self.node().poll_drained(cx.waker()).is_pending() || unsafe { self.node().drop_values() } {
             return Drain::Again;
         }
-        let StageTaken::Drain { value, .. } = self.as_mut().project().stage.project_replace(Stage::Ended)
-        else {
+        let StageNow::Drain { value, .. } = self.as_mut().project().stage.project() else {
             unreachable!("drain is called in stage Drain");
         };
+        let value = value.take();
+        self.as_mut().project().stage.set(Stage::Ended);
         Drain::Ended(self.end(value))
     }
 
@@ -299,7 +305,7 @@ where
             self.as_ref().pinned_node().unpark_self();
         }
         context::note_ended(parent);
-        Outcome::new(output, parent)
+        Outcome::new(output)
     }
 
     fn park(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Park {

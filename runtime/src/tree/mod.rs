@@ -28,6 +28,7 @@ pub(crate) mod deferred;
 pub(crate) mod drain;
 pub(crate) mod failure;
 pub(crate) mod id;
+pub(crate) mod kept_waker;
 pub(crate) mod key;
 pub(crate) mod node;
 pub(crate) mod parked;

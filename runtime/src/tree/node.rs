@@ -35,6 +35,7 @@ use super::deferred::Deferred;
 use super::drain::DrainSignal;
 use super::failure::{self, Payload};
 use super::id::ScopeId;
+use super::kept_waker::KeptWaker;
 use super::key::Binding;
 use super::parked::{Link, ParkedList};
 use super::root::RootSignal;
@@ -56,7 +57,7 @@ pub(crate) struct Node {
     /// Where the scope was opened.
     location: &'static Location<'static>,
     /// Belongs to the node's own task, except from `start_wait` to `waiter_taken`: then to the last child.
-    waiter: UnsafeCell<Option<Waker>>,
+    waiter: UnsafeCell<KeptWaker>,
     pub(super) held: Mutex<Held>,
     /// Children point here, the parent's list points at the link in `up`.
     _pinned: PhantomPinned,
@@ -194,7 +195,7 @@ impl Node {
             up,
             setup: Seldom(setup),
             location,
-            waiter: UnsafeCell::new(None),
+            waiter: UnsafeCell::new(KeptWaker::none()),
             held: Mutex::new(Held { parked: ParkedList::new(), rare: Seldom(None) }),
             _pinned: PhantomPinned,
         }
@@ -334,7 +335,7 @@ impl Node {
     pub(super) fn begin_wait(&self, waker: Waker) -> Wait {
         self.waiter.with_mut(|slot| {
             // SAFETY: no wait is under way, so the slot belongs to the node's own task, which is the caller.
-            unsafe { *slot = Some(waker) };
+            unsafe { *slot = KeptWaker::some(waker) };
         });
         self.state.start_wait()
     }

@@ -16,6 +16,7 @@ use std::panic::Location;
 use std::ptr::NonNull;
 use std::task::Waker;
 
+use super::kept_waker::KeptWaker;
 use super::node::Node;
 use super::setup::Label;
 use crate::sync::UnsafeCell;
@@ -73,8 +74,8 @@ pub(crate) enum Who {
 
 #[derive(Debug)]
 struct Place {
-    /// `Some` exactly while the link is on the list.
-    waker: Option<Waker>,
+    /// There is one exactly while the link is on the list.
+    waker: KeptWaker,
     prev: Option<NonNull<Link>>,
     next: Option<NonNull<Link>>,
 }
@@ -103,7 +104,7 @@ impl Link {
 
     fn new(owner: Tagged) -> Self {
         Self {
-            place: UnsafeCell::new(Place { waker: None, prev: None, next: None }),
+            place: UnsafeCell::new(Place { waker: KeptWaker::none(), prev: None, next: None }),
             owner: UnsafeCell::new(owner),
             _pinned: PhantomPinned,
         }
@@ -205,7 +206,7 @@ impl ParkedList {
                 if place.waker.is_some() {
                     return false;
                 }
-                *place = Place { waker: Some(waker.clone()), prev: None, next: head };
+                *place = Place { waker: KeptWaker::some(waker.clone()), prev: None, next: head };
                 true
             })
         };
@@ -257,9 +258,7 @@ impl ParkedList {
         // no user code, so the list is not re-entered.
         unsafe {
             self.at(link, |place| {
-                if let Some(waker) = &place.waker {
-                    waker.wake_by_ref();
-                }
+                place.waker.wake_by_ref();
             })
         }
     }
