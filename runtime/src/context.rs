@@ -290,6 +290,18 @@ pub(crate) fn finish_run() {
     });
 }
 
+/// Whether a child of `parent` that has ended here, and is still counted, leaves its count to a new one.
+#[inline]
+pub(crate) fn take_over_count(parent: NodeRef) -> bool {
+    CONTEXT.with(|context| match context.to_count_out.get() {
+        Some((node, n)) if node == parent => {
+            context.to_count_out.set((n > 1).then_some((node, n - 1)));
+            true
+        }
+        _ => false,
+    })
+}
+
 /// Counts out what was put off; `true` if there was anything, which may have woken its parent.
 #[inline]
 pub(crate) fn count_out() -> bool {

@@ -171,6 +171,16 @@ pub(super) const MODELS: &[Model] = &[
         },
     },
     Model {
+        name: "runtime::count_taken_over",
+        checks: "an ended child leaves its count to a new sibling; the root waits for all and sees what all did",
+        threads: 2,
+        quick: Some(2),
+        full: 3,
+        body: count_taken_over,
+        bug: "a child counts itself out without publishing what was done to borrowed memory",
+        seed: SILENT_END,
+    },
+    Model {
         name: "runtime::timer_against_abort",
         checks: "a sleeping child is aborted, with a clock that jumps as soon as all are idle",
         threads: 2,
@@ -479,6 +489,21 @@ fn two_children_of_two_scopes() {
             }
         });
         scope.spawn(async move { drop(outer) });
+    });
+    drop(borrowed);
+}
+
+fn count_taken_over() {
+    let runtime = runtime(1);
+    let borrowed = [Borrowed::new(), Borrowed::new(), Borrowed::new()];
+    runtime.block_on(async |scope| {
+        let [first, second, third] = borrowed.each_ref().map(LastUse);
+        // The worker comes to them in this order: `first` has ended and is still counted when `third` is spawned.
+        scope.spawn(async move { drop(first) });
+        scope.spawn(async move {
+            scope.spawn(async move { drop(third) });
+            drop(second);
+        });
     });
     drop(borrowed);
 }

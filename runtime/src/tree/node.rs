@@ -249,14 +249,16 @@ impl Node {
     // ---- children ------------------------------------------------------------------------------------------
 
     /// Counts a child in, before its task exists; `false`, and it is not, if the node is closed. If it is the node's
-    /// own body that spawns, the count is put off to the end of the body's poll ([`context::leave_body`]).
+    /// own body that spawns, the count is put off to the end of the body's poll ([`context::leave_body`]); if it is a
+    /// sibling, one that has ended before may leave its count ([`context::take_over_count`]).
     #[inline]
     #[must_use]
     pub(crate) fn child_added(node: NodeRef) -> bool {
         if context::is_body_of(&node) {
             return !node.is_closed() && context::put_off_child_added(&node);
         }
-        node.state.child_added_if_open()
+        // A close that comes between the two finds the new child counted, and waits for it.
+        (!node.is_closed() && context::take_over_count(node)) || node.state.child_added_if_open()
     }
 
     /// Counts in what was put off.
