@@ -57,14 +57,22 @@ fn a_quick_comparison_writes_tables_drawings_and_json_and_renews_a_document() {
     let document = dir.file("document.md");
     fs::write(
         &document,
-        "By hand.\n<!-- begin load -->old<!-- end load -->\n<!-- begin cost --><!-- end cost -->\n",
+        "By hand.\n<!-- begin targets --><!-- end targets --><!-- begin load -->old<!-- end load -->\n\
+         <!-- begin cost --><!-- end cost -->\n",
     )
     .unwrap();
     let output = compare(&["--quick", "--only", "scoped", "--out", &dir.file("out"), "--update", &document]);
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let printed = String::from_utf8(output.stdout).unwrap();
     let written = fs::read_to_string(&document).unwrap();
-    for text in ["### pairs", "scoped/treescope", "of tokio's best", "| 100 µs |", "pinned"] {
+    for text in [
+        "### pairs",
+        "scoped/treescope",
+        "of tokio's best",
+        "| 100 µs |",
+        "pinned",
+        "of the best design on tokio | pairs",
+    ] {
         assert!(printed.contains(text), "{text}: {printed}");
         assert!(written.contains(text), "{text}: {written}");
     }

@@ -88,7 +88,7 @@ pub fn run(args: &CompareArgs) -> Result<(), CompareError> {
     }
     if let Some(path) = &args.update {
         let text = read(path)?;
-        let names: &[_] = if args.behaviour { &["behaviour"] } else { &["load", "cost"] };
+        let names: &[_] = if args.behaviour { &["behaviour"] } else { &["targets", "load", "cost"] };
         names.iter().try_for_each(|name| renew(path, &text, name, "").map(|_| ()))?;
     }
     let findings = if args.behaviour {
@@ -134,9 +134,11 @@ fn race(
     );
     let json = json(machine, "workloads", &sections);
     let mut tables = Vec::new();
-    for (name, table) in
-        [("load", report::load::markdown(&sections)), ("cost", report::cost::markdown(&sections))]
-    {
+    for (name, table) in [
+        ("targets", report::targets::markdown(&sections)),
+        ("load", report::load::markdown(&sections)),
+        ("cost", report::cost::markdown(&sections)),
+    ] {
         if !table.is_empty() {
             tables.push((name, format!("{note}{table}")));
         }

@@ -49,7 +49,18 @@ impl Cell {
 impl Section {
     /// A figure as a ratio, round by round, to the best that a design on tokio has.
     pub(super) fn ratio(&self, cell: &Cell, pick: Pick, better: fn(f64, f64) -> bool) -> Option<f64> {
-        let peers = self.cells.iter().filter(|cell| cell.subject.is_peer());
+        self.ratio_to(Subject::is_peer, cell, pick, better)
+    }
+
+    /// The same, to the best of `these`.
+    pub(super) fn ratio_to(
+        &self,
+        these: impl Fn(Subject) -> bool,
+        cell: &Cell,
+        pick: Pick,
+        better: fn(f64, f64) -> bool,
+    ) -> Option<f64> {
+        let peers = self.cells.iter().filter(|cell| these(cell.subject));
         let peers: Vec<_> = peers.map(|peer| peer.values(pick)).collect();
         let peers: Vec<_> = peers.iter().map(Vec::as_slice).collect();
         stats::ratio(&cell.values(pick), &peers, better)

@@ -45,6 +45,11 @@ impl Subject {
     pub fn is_peer(self) -> bool {
         self.runtime == RuntimeKind::Tokio
     }
+
+    /// Whether it is the bare loop, as a measure of what is possible.
+    pub fn is_floor(self) -> bool {
+        self.design == Design::Floor
+    }
 }
 
 impl fmt::Display for Subject {

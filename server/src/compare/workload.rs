@@ -60,6 +60,13 @@ pub(super) const WORKLOADS: &[Workload] = &[
     },
     PAIRS,
     Workload {
+        name: "deep",
+        about: "64 clients in pairs, each with 64 messages of 64 bytes on their way",
+        window: 64,
+        quick: false,
+        ..PAIRS
+    },
+    Workload {
         name: "many",
         about: "1,000 clients in pairs, each with one message of 64 bytes on its way",
         connections: 1000,

@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use super::super::rounds::{Cell, Pick, Section};
 use super::super::stats::{less, more};
+use super::super::subject::Subject;
 use super::figure::{maybe, number};
 
 /// A table for each workload that is none of a series.
@@ -13,9 +14,10 @@ pub(in super::super) fn markdown(sections: &[Section]) -> String {
         let _ = write!(
             text,
             "### {}\n\n{}.\n\n\
-             | | messages/s | lowest to highest | of tokio's best | CPU µs/message | of tokio's best | p50 µs | \
-             p99 µs | p99.9 µs | KiB/connection | switches/message | generator busy |\n\
-             |---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|\n",
+             | | messages/s | lowest to highest | of tokio's best | CPU µs/message | of tokio's best | \
+             of the floor | p50 µs | p99 µs | of tokio's best | p99.9 µs | KiB/connection | switches/message | \
+             generator busy |\n\
+             |---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|\n",
             section.workload.name, section.workload.about
         );
         for cell in &section.cells {
@@ -32,6 +34,7 @@ fn row(section: &Section, cell: &Cell) -> String {
     }
     let throughput: Pick = |figures| figures.messages_per_second;
     let cpu: Pick = |figures| figures.cpu_us_per_message;
+    let p99: Pick = |figures| figures.p99_us;
     let of = |pick: Pick| maybe(cell.median(pick));
     let range = cell
         .range(throughput)
@@ -44,8 +47,10 @@ fn row(section: &Section, cell: &Cell) -> String {
         maybe(section.ratio(cell, throughput, more)),
         of(cpu),
         maybe(section.ratio(cell, cpu, less)),
+        maybe(section.ratio_to(Subject::is_floor, cell, cpu, less)),
         of(|figures| figures.p50_us),
-        of(|figures| figures.p99_us),
+        of(p99),
+        maybe(section.ratio(cell, p99, less)),
         of(|figures| figures.p999_us),
         of(|figures| figures.rss_kib_per_connection),
         of(|figures| figures.switches_per_message),

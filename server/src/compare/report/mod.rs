@@ -8,3 +8,4 @@ pub(super) mod load;
 pub(super) mod plot;
 mod scale;
 mod svg;
+pub(super) mod targets;
