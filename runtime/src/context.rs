@@ -192,6 +192,12 @@ pub(crate) fn with_driver<R>(f: impl FnOnce(&Arc<Driver>) -> R) -> Option<R> {
 // A worker that runs many children of one node counts them out together: one atomic operation for all of them. That
 // is put off for as long as it runs children of that same node, which cannot end without them anyway, and no longer:
 // `begin_run` sees to it before the worker polls anything else, the worker itself before it looks for work elsewhere.
+//
+// A child that has ended and is still counted leaves its count to a sibling that is spawned here meanwhile
+// (`take_over_count`). The node's word counts as many as before, and at no moment fewer than live, so nobody can take the
+// one or the other for the last. What the ended child did is published by the new one's end: it comes before the spawn on
+// this thread, and the spawn, by the queue and the task's own state, before that end on whatever thread. Children that spawn
+// their siblings, on several workers, so do not pass the node's cache line about for it.
 
 /// The task being polled has ended; its `parent` is to be told once the task's `run` has returned.
 #[inline]
@@ -208,7 +214,7 @@ pub(crate) fn ended_below() -> Option<NodeRef> {
     CONTEXT.with(|context| context.ended.get())
 }
 
-/// Lets a child's value go by `f`, which may drop it: if that panics, `parent` fails.
+/// Lets a child's value go by `f`, which may drop it: if that panics, `parent` fails. `f` itself does not unwind.
 #[inline]
 pub(crate) fn charge(parent: NodeRef, f: impl FnOnce()) {
     CONTEXT.with(|context| {
@@ -219,8 +225,8 @@ pub(crate) fn charge(parent: NodeRef, f: impl FnOnce()) {
 }
 
 /// The scope that fails if the drop of a child's value panics: that of the handle being let go, else that of the task that
-/// has just ended. No value is dropped elsewhere. Neither scope has ended: the one waits for the holders of its handles, the
-/// other for the task.
+/// has just ended. A value that nobody takes is dropped at these two places only, and neither scope has ended there: the one
+/// waits for the holders of its handles, the other for the task.
 #[cold]
 pub(crate) fn charged() -> NodeRef {
     CONTEXT.with(|context| match context.charged.get().or(context.ended.get()) {

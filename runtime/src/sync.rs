@@ -25,23 +25,8 @@ mod imp {
 
     pub(crate) mod atomic {
         pub(crate) use std::sync::atomic::{
-            AtomicBool, AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, Ordering,
+            AtomicBool, AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, Ordering, fence,
         };
-
-        /// `core`'s fence. A sequentially consistent one by the cheaper of x86's two full barriers: `mfence`, which `core`
-        /// takes, also waits for what only device memory needs, twice as long. A worker passes one at every pop.
-        #[inline(always)]
-        pub(crate) fn fence(order: Ordering) {
-            #[cfg(all(target_arch = "x86_64", not(miri)))]
-            if order == Ordering::SeqCst {
-                // SAFETY: it changes no memory and no register but the flags; the word on top of the stack is mapped. A
-                // block of assembly that may touch memory is a barrier to the compiler, and a locked instruction is one to
-                // the processor, of everything before it against everything after it: what `fence(SeqCst)` asks for.
-                unsafe { std::arch::asm!("lock or dword ptr [rsp], 0", options(nostack)) };
-                return;
-            }
-            std::sync::atomic::fence(order);
-        }
     }
 
     pub(crate) use parking_lot::{Condvar, Mutex, MutexGuard};

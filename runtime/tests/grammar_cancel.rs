@@ -430,6 +430,41 @@ fn abort_of_the_children_leaves_the_body_its_value() {
     });
 }
 
+/// A scope that is aborted has no value, also if that was while its body was about to give one.
+#[test]
+fn scope_aborted_from_above_in_the_last_poll_of_its_body_has_no_value() {
+    each_runtime(|runtime, ledger| {
+        let given = three_deep!(runtime, async |scope| {
+            let given = scope.scope(async move |outer| {
+                let child = outer.scope(async move |_| {
+                    let value = ledger.item("value");
+                    outer.abort_children();
+                    value
+                });
+                // Awaited from another scope, which is not aborted, to see that there is none.
+                let given = std::panic::AssertUnwindSafe(child);
+                futures_lite::FutureExt::catch_unwind(given).await.is_ok()
+            });
+            given.await
+        });
+        assert!(!given, "an aborted scope gave a value");
+        ledger.assert_settled();
+    });
+}
+
+#[test]
+fn scope_aborted_in_the_call_of_its_body_is_never_polled() {
+    static POLLED: AtomicU64 = AtomicU64::new(0);
+    fn body<'scope>(scope: &'scope Scope<'scope, '_>) -> impl Future<Output = ()> + Send + use<> {
+        scope.abort();
+        async { POLLED.store(1, Ordering::Relaxed) }
+    }
+    runtime(2).block_on(async |root| {
+        drop(root.scope(body));
+    });
+    assert_eq!(POLLED.load(Ordering::Relaxed), 0);
+}
+
 #[test]
 fn abort_of_the_children_races_with_spawns_from_a_foreign_thread() {
     each_runtime(|runtime, ledger| {

@@ -181,6 +181,16 @@ pub(super) const MODELS: &[Model] = &[
         seed: SILENT_END,
     },
     Model {
+        name: "runtime::count_taken_over_and_stolen",
+        checks: "the same on two workers: the new sibling may be stolen and end before the one that spawned it",
+        threads: 3,
+        quick: Some(1),
+        full: 1,
+        body: count_taken_over_and_stolen,
+        bug: "a child counts itself out without publishing what was done to borrowed memory",
+        seed: SILENT_END,
+    },
+    Model {
         name: "runtime::timer_against_abort",
         checks: "a sleeping child is aborted, with a clock that jumps as soon as all are idle",
         threads: 2,
@@ -494,7 +504,14 @@ fn two_children_of_two_scopes() {
 }
 
 fn count_taken_over() {
-    let runtime = runtime(1);
+    take_over_a_count(&runtime(1));
+}
+
+fn count_taken_over_and_stolen() {
+    take_over_a_count(&runtime(2));
+}
+
+fn take_over_a_count(runtime: &Runtime) {
     let borrowed = [Borrowed::new(), Borrowed::new(), Borrowed::new()];
     runtime.block_on(async |scope| {
         let [first, second, third] = borrowed.each_ref().map(LastUse);

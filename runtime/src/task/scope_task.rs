@@ -67,8 +67,9 @@ where
     // SAFETY: what the body borrows lives for `'scope`, and `node`, which counts the task, ends after it; the
     // scheduler outlives every node. Body, future and value are `Send`, or stay on this thread, by contract.
     let (runnable, slot) = unsafe { cell::new(parent, task) };
+    let handle = JoinHandle::new(slot, parent);
     node.sched().schedule_child(runnable);
-    JoinHandle::new(slot, parent)
+    handle
 }
 
 /// The body's future. `'inner` is instantiated at `'scope`: the body is generic over it and cannot tell, and no
@@ -121,24 +122,23 @@ where
         let own = unsafe { self.node().to_ref() };
         // SAFETY: no link.
         unsafe { context::set_current(own, None) };
+        debug_assert!(!matches!(self.stage, Stage::Ended), "async-task polls no task that has ended");
         loop {
-            self.node().take_orders();
-            self.node().keep_time(cx.waker());
-            let aborted = self.node().is_aborted();
-            // Straight on from stage to stage: most scopes go through all of them in their first poll.
+            // Straight on from stage to stage, for most scopes go through all of them in their first poll; but each stage
+            // looks again for what the one before, being user code, may have brought about.
             if matches!(self.stage, Stage::Start(_)) {
+                let aborted = self.look(cx);
                 self.as_mut().start(aborted);
             }
             if matches!(self.stage, Stage::Body(_)) {
-                if aborted {
+                if self.look(cx) {
                     self.as_mut().drop_body(None);
                 } else if self.as_mut().poll_body(cx).is_pending() {
                     return Poll::Pending;
                 }
-                // A deadline that has passed meanwhile counts.
-                self.node().keep_time(cx.waker());
             }
             if matches!(self.stage, Stage::Drain { .. }) {
+                self.look(cx);
                 match self.as_mut().drain(cx) {
                     Drain::Ended(outcome) => return Poll::Ready(outcome),
                     Drain::Parked => return Poll::Pending,
@@ -163,6 +163,13 @@ where
 {
     fn node(&self) -> &Node {
         self.scope.node()
+    }
+
+    /// Takes over what the scope above asks for, and what time has brought; whether the scope is aborted.
+    fn look(&self, cx: &Context<'_>) -> bool {
+        self.node().take_orders();
+        self.node().keep_time(cx.waker());
+        self.node().is_aborted()
     }
 
     fn pinned_node(self: Pin<&Self>) -> Pin<&Node> {
@@ -319,8 +326,7 @@ where
         }
         // What the scope above asked for between this poll's look and now: a cancel that found no link on its list wakes
         // nobody, so nobody but this task can pass it on.
-        self.node().take_orders();
-        self.node().keep_time(cx.waker());
+        self.look(cx);
         park
     }
 }

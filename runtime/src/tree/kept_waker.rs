@@ -1,8 +1,8 @@
 //! An `Option<Waker>` that costs nothing to make.
 //!
 //! `Option`'s `None` leaves half of itself unwritten, and compilers copy it with what happens to lie there: two stores of 8
-//! bytes, then a load of 16 across both, which the processor's store buffer cannot forward. Every task is made with two of
-//! these and most never fill them; that stall was a tenth of a spawn. Here every byte of nothing is a zero.
+//! bytes, then a load of 16 across both, which the processor's store buffer cannot forward. Every child is made with one of
+//! these, a scope with two, and most never fill them; that stall was a tenth of a spawn. Here every byte of nothing is a zero.
 
 use std::mem::ManuallyDrop;
 use std::task::{RawWakerVTable, Waker};

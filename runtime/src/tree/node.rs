@@ -130,11 +130,11 @@ unsafe impl Sync for Node {}
 // SAFETY: what a node owns is `Send` (payloads, wakers, values by `Values::push`'s bound).
 unsafe impl Send for Node {}
 
-/// A node's address, held by what the node waits for: a live child, its body, or the worker that is counting
-/// a child out.
+/// A node's address, held by what the node waits for: a live child, its body, a handle of one of its children, or the worker
+/// that is counting a child out.
 ///
 /// Invariant, which every holder keeps: it is used only while the node is alive and pinned. (A leaked handle leaves one
-/// behind in its output, which nobody uses any more.)
+/// behind, which nobody uses any more.)
 #[derive(Clone, Copy)]
 pub(crate) struct NodeRef(NonNull<Node>);
 

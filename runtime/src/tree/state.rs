@@ -4,7 +4,8 @@
 //!
 //! - the **node's task** (for the root: the blocked thread). Only it waits, and only it frees the node.
 //! - **children's threads**. Each takes the count down once, after the child's future and untaken output are
-//!   gone. Whoever takes it to zero while the node waits is the **last child** of that wait.
+//!   gone, or leaves its count to a sibling that is spawned on the same thread (`context::take_over_count`). Whoever takes it
+//!   to zero while the node waits is the **last child** of that wait.
 //! - **spawners**: the node's body, a child, a value's destructor, or a foreign thread that the body waits for.
 //!   Each holds something the node's end waits for, so the count never rises from a zero that was acted on.
 //! - **cancellers**: any of the above.
