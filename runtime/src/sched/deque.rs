@@ -328,6 +328,12 @@ impl<T: Item> Owner<T> {
 }
 
 impl<T: Item> Stealer<T> {
+    /// The index of the only item, if there is just one.
+    pub(crate) fn lone(&self) -> Option<usize> {
+        // Relaxed: a hint, as `len`.
+        (self.len() == 1).then(|| self.shared.top.0.load(Ordering::Relaxed))
+    }
+
     /// Takes the oldest item.
     pub(crate) fn steal(&self) -> Steal<T> {
         self.shared.steal()

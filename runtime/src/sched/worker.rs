@@ -44,6 +44,8 @@ const OLDEST_WAIT: Duration = Duration::from_millis(100);
 const STEAL_MAX: usize = 32;
 /// Rounds over all queues before a searcher parks.
 const SEARCH_ROUNDS: usize = if cfg!(any(loom, shuttle)) { 1 } else { 8 };
+/// Whether a thief leaves a mate's only task alone at its first look.
+const LEAVES_LONE: bool = !cfg!(loom);
 /// Slots of a lane's first ring.
 const LANE_LEN: usize = if cfg!(any(loom, shuttle)) { 2 } else { 256 };
 
@@ -61,6 +63,8 @@ pub(crate) struct Worker {
     oldest: Cell<(usize, Option<Instant>)>,
     /// Whether this worker is counted as a searcher.
     searching: Cell<bool>,
+    /// The lone tasks that this worker has left to its mates, spawned and woken, as of its last look.
+    left_alone: Box<[[Cell<Option<usize>>; 2]]>,
     rng: Cell<u32>,
 }
 
@@ -84,6 +88,7 @@ pub(crate) fn scheduler(config: &Config) -> std::io::Result<(Arc<Scheduler>, Vec
         spawned_run: Cell::new(0),
         oldest: Cell::new((0, None)),
         searching: Cell::new(false),
+        left_alone: (0..config.workers).map(|_| [Cell::new(None), Cell::new(None)]).collect(),
         // Any odd number: workers should not all begin with the same victim.
         rng: Cell::new((index as u32).wrapping_mul(0x9E37_79B9) | 1),
     });
@@ -239,11 +244,14 @@ impl Worker {
             }
             self.searching.set(true);
         }
-        for _ in 0..SEARCH_ROUNDS {
+        for round in 0..SEARCH_ROUNDS {
             if let Some(runnable) = self.remote().or_else(|| self.steal()) {
                 return Some(runnable);
             }
-            crate::sync::spin_loop();
+            // Ever longer, up to about a microsecond: each look takes cache lines away from mates that are at work.
+            for _ in 0..1 << round {
+                crate::sync::spin_loop();
+            }
         }
         None
     }
@@ -279,9 +287,20 @@ impl Worker {
         let mates = &self.scheduler.workers;
         let start = self.random() as usize % mates.len();
         let others = || (0..mates.len()).map(|n| (start + n) % mates.len()).filter(|&n| n != self.index);
+        let from = |stealer: &Stealer<Runnable>, own: &Owner<Runnable>, left_alone: &Cell<Option<usize>>| {
+            if self.leaves_alone(stealer, left_alone) { None } else { Self::steal_from(stealer, own) }
+        };
         others()
-            .find_map(|victim| Self::steal_from(&mates[victim].spawned, &self.spawned))
-            .or_else(|| others().find_map(|victim| Self::steal_from(&mates[victim].woken, &self.woken)))
+            .find_map(|n| from(&mates[n].spawned, &self.spawned, &self.left_alone[n][0]))
+            .or_else(|| others().find_map(|n| from(&mates[n].woken, &self.woken, &self.left_alone[n][1])))
+    }
+
+    /// Whether a mate's only task is left to it: at the first look, for the mate most often comes to it sooner than it
+    /// could be carried over, and a chain of tasks, each of which spawns or wakes the next, would change threads at every
+    /// link. One that is still there at the next look is taken; until then this worker does not sleep (see `park`).
+    fn leaves_alone(&self, victim: &Stealer<Runnable>, left_alone: &Cell<Option<usize>>) -> bool {
+        let lone = victim.lone();
+        LEAVES_LONE && lone.is_some() && left_alone.replace(lone) != lone
     }
 
     /// Takes the oldest half, up to [`STEAL_MAX`]: the first to run, the rest into `lane`.
