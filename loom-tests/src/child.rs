@@ -14,7 +14,7 @@ pub struct Ended {
     pub outcome: Outcome,
     /// Executions explored, the failing one included; 0 if it died without a report.
     pub executions: u64,
-    /// How long it took.
+    /// How long it took: processor time where the system tells it (Linux), else as the clock has it.
     pub time: Duration,
     /// Everything it printed, for people.
     pub output: String,
@@ -51,7 +51,9 @@ pub fn run(models: &Path, args: &[&str], environment: &[(&str, &str)], limit: Du
         .spawn()?;
     let stdout = reader(child.stdout.take());
     let stderr = reader(child.stderr.take());
+    let mut time = None;
     let status = loop {
+        time = processor_time(child.id()).or(time);
         if let Some(status) = child.try_wait()? {
             break Some(status);
         }
@@ -62,7 +64,7 @@ pub fn run(models: &Path, args: &[&str], environment: &[(&str, &str)], limit: Du
         }
         thread::sleep(Duration::from_millis(5));
     };
-    let time = start.elapsed();
+    let time = time.unwrap_or_else(|| start.elapsed());
     let output = stdout.join().unwrap_or_default() + &stderr.join().unwrap_or_default();
     let executions = output
         .lines()
@@ -76,6 +78,13 @@ pub fn run(models: &Path, args: &[&str], environment: &[(&str, &str)], limit: Du
         Some(status) => Outcome::Failed(reason(&output).unwrap_or_else(|| status.to_string())),
     };
     Ok(Ended { outcome, executions, time, output })
+}
+
+/// The processor time of the process `id` so far. loom's threads all run on the process's first one, which is the one
+/// that the file is about.
+fn processor_time(id: u32) -> Option<Duration> {
+    let text = std::fs::read_to_string(format!("/proc/{id}/schedstat")).ok()?;
+    text.split(' ').next()?.parse().ok().map(Duration::from_nanos)
 }
 
 /// The panic's message: the line after `panicked at ..:`.

@@ -1,6 +1,7 @@
 //! A hundred thousand levels: whatever happens to a tree that deep, no stack grows with it.
 //!
 //! Workers and roots have stacks of 256 KiB, so that a recursion of even three bytes a level would overflow.
+//! `TREESCOPE_LEVELS`: how many levels, for slow tools. Default: 100,000.
 
 mod common;
 
@@ -10,8 +11,22 @@ use std::pin::Pin;
 use std::thread;
 use treescope::{JoinHandle, Runtime, Scope, yield_now};
 
-const LEVELS: u32 = 100_000;
 const STACK: usize = 256 << 10;
+/// What a level of a recursion takes at least: a call pushes its return address, and the ABIs of 64-bit processors keep
+/// the stack aligned to 16 bytes at every call.
+const LEAST_FRAME: usize = 16;
+
+fn levels() -> u32 {
+    let levels = match std::env::var("TREESCOPE_LEVELS") {
+        Ok(text) => text.parse().expect("TREESCOPE_LEVELS is a number"),
+        Err(_) => 100_000,
+    };
+    assert!(
+        levels as usize > STACK / LEAST_FRAME,
+        "a recursion over {levels} levels might fit into the stack"
+    );
+    levels
+}
 
 /// Runs `attack` in a thread with a small stack, on runtimes of one and two workers with small stacks.
 fn each_small_runtime(attack: impl Fn(&Runtime, &Ledger) + Sync) {
@@ -77,7 +92,7 @@ fn dig<'scope, 'outer, 'ledger: 'outer>(
 #[test]
 fn a_deep_tree_runs_to_its_end() {
     each_small_runtime(|rt, ledger| {
-        assert_eq!(rt.block_on(async |scope| dig(scope, ledger, LEVELS, Bottom::Returns).await), LEVELS);
+        assert_eq!(rt.block_on(async |scope| dig(scope, ledger, levels(), Bottom::Returns).await), levels());
         ledger.assert_settled();
     });
 }
@@ -86,7 +101,7 @@ fn a_deep_tree_runs_to_its_end() {
 fn a_panic_at_the_bottom_of_a_deep_tree_arrives_at_the_root() {
     each_small_runtime(|rt, ledger| {
         assert_eq!(
-            thrown(|| rt.block_on(async |scope| dig(scope, ledger, LEVELS, Bottom::Panics).await)),
+            thrown(|| rt.block_on(async |scope| dig(scope, ledger, levels(), Bottom::Panics).await)),
             "bottom"
         );
         ledger.assert_settled();
@@ -98,7 +113,7 @@ fn a_deep_tree_is_aborted_from_its_top() {
     each_small_runtime(|rt, ledger| {
         rt.block_on(async |root| {
             root.scope(async move |top| {
-                top.scope(async move |inner| dig(inner, ledger, LEVELS, Bottom::NeverEnds).await);
+                top.scope(async move |inner| dig(inner, ledger, levels(), Bottom::NeverEnds).await);
                 while ledger.count("bottom") == 0 {
                     yield_now().await;
                 }
@@ -115,7 +130,7 @@ fn a_deep_tree_is_cancelled_by_a_panic_at_its_top() {
     each_small_runtime(|rt, ledger| {
         let name = thrown(|| {
             rt.block_on(async |scope| {
-                scope.scope(async move |inner| dig(inner, ledger, LEVELS, Bottom::NeverEnds).await);
+                scope.scope(async move |inner| dig(inner, ledger, levels(), Bottom::NeverEnds).await);
                 while ledger.count("bottom") == 0 {
                     yield_now().await;
                 }
@@ -136,7 +151,7 @@ fn a_deep_tree_is_aborted_while_it_is_being_dug() {
                     let item = ledger.item("captured");
                     top.scope(async move |inner| {
                         let _item = item;
-                        dig(inner, ledger, LEVELS, Bottom::NeverEnds).await
+                        dig(inner, ledger, levels(), Bottom::NeverEnds).await
                     });
                     (0..wait).for_each(|_| std::hint::spin_loop());
                     top.abort();
@@ -166,7 +181,7 @@ fn dig_and_leave<'scope, 'ledger: 'scope>(
 #[test]
 fn a_deep_tree_of_scopes_that_only_wait_runs_to_its_end() {
     each_small_runtime(|rt, ledger| {
-        rt.block_on(async |scope| dig_and_leave(scope, ledger, LEVELS, Bottom::Returns).await);
+        rt.block_on(async |scope| dig_and_leave(scope, ledger, levels(), Bottom::Returns).await);
         ledger.assert_settled();
     });
 }
@@ -176,7 +191,7 @@ fn a_deep_tree_of_scopes_that_only_wait_is_aborted() {
     each_small_runtime(|rt, ledger| {
         rt.block_on(async |root| {
             root.scope(async move |top| {
-                dig_and_leave(top, ledger, LEVELS, Bottom::NeverEnds).await;
+                dig_and_leave(top, ledger, levels(), Bottom::NeverEnds).await;
                 while ledger.count("bottom") == 0 {
                     yield_now().await;
                 }
@@ -195,13 +210,13 @@ fn a_long_chain_of_children_that_await_each_other_ends_and_is_aborted() {
         first: Bottom,
     ) -> JoinHandle<'scope, u32> {
         let mut last = scope.spawn(first.reached(ledger));
-        for _ in 0..LEVELS {
+        for _ in 0..levels() {
             last = scope.spawn(async move { last.await + 1 });
         }
         last
     }
     each_small_runtime(|rt, ledger| {
-        assert_eq!(rt.block_on(async |root| chain(root, ledger, Bottom::Returns).await), LEVELS);
+        assert_eq!(rt.block_on(async |root| chain(root, ledger, Bottom::Returns).await), levels());
         rt.block_on(async |root| {
             root.scope(async move |scope| {
                 drop(chain(scope, ledger, Bottom::NeverEnds));
@@ -219,7 +234,7 @@ fn a_scope_with_as_many_children_as_a_deep_tree_has_levels_is_aborted() {
         rt.block_on(async |root| {
             root.scope(async move |scope| {
                 scope.alloc(ledger.item("value"));
-                for _ in 0..LEVELS {
+                for _ in 0..levels() {
                     scope.spawn(pending::<()>());
                 }
                 yield_now().await;

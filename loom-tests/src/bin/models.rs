@@ -36,13 +36,14 @@ mod runner {
 
     /// A model that takes longer is no pass.
     const LIMIT_QUICK: Duration = Duration::from_secs(300);
-    const LIMIT_FULL: Duration = Duration::from_secs(4 * 3600);
+    const LIMIT_FULL: Duration = Duration::from_secs(3600);
 
     const USAGE: &str = "\
-usage: models [--full | --bound <n>] [--no-seeds | --seeds-only] [--verbose] [<name or part of it>..]
+usage: models [--full | --bound <n>] [--jobs <n>] [--no-seeds | --seeds-only] [--verbose] [<name or part of it>..]
        models --list
        models --trace <name>         the failing execution of its seeded bug, step by step
-  The quick set is the default. Each model runs twice: as shipped, and with the bug it must catch.";
+  The quick set is the default. Each model runs twice: as shipped, and with the bug it must catch. As many run at a
+  time as there are processors, or `--jobs`.";
 
     /// One model, as shipped and with its bug.
     struct Row {
@@ -55,6 +56,7 @@ usage: models [--full | --bound <n>] [--no-seeds | --seeds-only] [--verbose] [<n
     struct Options {
         full: bool,
         bound: Option<usize>,
+        jobs: Option<usize>,
         shipped: bool,
         seeded: bool,
         verbose: bool,
@@ -65,6 +67,7 @@ usage: models [--full | --bound <n>] [--no-seeds | --seeds-only] [--verbose] [<n
         let mut options = Options {
             full: false,
             bound: None,
+            jobs: None,
             shipped: true,
             seeded: true,
             verbose: false,
@@ -78,10 +81,8 @@ usage: models [--full | --bound <n>] [--no-seeds | --seeds-only] [--verbose] [<n
                 "--trace" => return trace(args.next()),
                 "--quick" => options.full = false,
                 "--full" => options.full = true,
-                "--bound" => {
-                    let bound = args.next().and_then(|bound| bound.parse().ok());
-                    options.bound = Some(bound.ok_or_else(|| io::Error::other(USAGE))?);
-                }
+                "--bound" => options.bound = Some(number(args.next())?),
+                "--jobs" => options.jobs = Some(number(args.next())?.max(1)),
                 "--no-seeds" => options.seeded = false,
                 "--seeds-only" => options.shipped = false,
                 "--verbose" => options.verbose = true,
@@ -91,6 +92,10 @@ usage: models [--full | --bound <n>] [--no-seeds | --seeds-only] [--verbose] [<n
         }
         let rows = all(&options)?;
         Ok(table(&rows))
+    }
+
+    fn number(arg: Option<String>) -> io::Result<usize> {
+        arg.and_then(|arg| arg.parse().ok()).ok_or_else(|| io::Error::other(USAGE))
     }
 
     /// `--run <name> <bound>`: one model, in this process.
@@ -127,7 +132,7 @@ usage: models [--full | --bound <n>] [--no-seeds | --seeds-only] [--verbose] [<n
         ExitCode::SUCCESS
     }
 
-    /// Runs what `options` select, as many at a time as there are processors.
+    /// Runs what `options` select, as many at a time as there are processors, or as `options` say.
     fn all(options: &Options) -> io::Result<Vec<Row>> {
         let chosen = models::all().filter(|model| {
             options.filters.is_empty()
@@ -167,7 +172,8 @@ usage: models [--full | --bound <n>] [--no-seeds | --seeds-only] [--verbose] [<n
             }
             Ok(())
         };
-        let threads = std::thread::available_parallelism().map_or(1, usize::from);
+        let processors = || std::thread::available_parallelism().map_or(1, usize::from);
+        let threads = options.jobs.unwrap_or_else(processors);
         std::thread::scope(|scope| {
             let threads: Vec<_> = (0..threads).map(|_| scope.spawn(work)).collect();
             threads.into_iter().try_for_each(|thread| thread.join().expect("no job panics"))

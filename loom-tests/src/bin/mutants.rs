@@ -235,6 +235,8 @@ fn in_parallel<J: Sync, R: Send>(
 ) -> io::Result<Vec<R>> {
     let next = AtomicUsize::new(0);
     let done = AtomicUsize::new(0);
+    // Those that took time, and were not known from an earlier run.
+    let fresh = AtomicUsize::new(0);
     let start = Instant::now();
     let results = Mutex::new(Vec::new());
     let worker = || -> io::Result<()> {
@@ -244,7 +246,8 @@ fn in_parallel<J: Sync, R: Send>(
             let (result, note) = work(job)?;
             let done = done.fetch_add(1, Ordering::Relaxed) + 1;
             if let Some(note) = note {
-                let left = start.elapsed().div_f64(done as f64).mul_f64((jobs.len() - done) as f64);
+                let fresh = fresh.fetch_add(1, Ordering::Relaxed) + 1;
+                let left = start.elapsed().div_f64(fresh as f64).mul_f64((jobs.len() - done) as f64);
                 eprintln!("[{what} {done}/{}, about {} s left] {note}", jobs.len(), left.as_secs());
             }
             results.lock().expect("no job panics").push((index, result));

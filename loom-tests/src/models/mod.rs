@@ -96,6 +96,25 @@ pub fn explore(model: &Model, bound: usize) {
     println!("{EXECUTIONS}{}", EXPLORED.load(Ordering::Relaxed));
 }
 
+/// What `start` gives, its workers, one or two, being asleep. The way there is not explored: `workers.rs` has models of
+/// it, and what three threads do beside it would not end.
+fn asleep<T>(start: impl FnOnce() -> T) -> T {
+    loom::stop_exploring();
+    let started = start();
+    // Without exploration a thread runs until it waits or, as a worker that searches does, yields.
+    for _ in 0..3 {
+        loom::thread::yield_now();
+    }
+    loom::explore();
+    started
+}
+
+/// What comes is not explored: the model has shown what it is about, and how a runtime shuts down is others' matter. An
+/// access that comes too late is found all the same, for what it collides with was explored.
+fn all_is_shown() {
+    loom::skip_branch();
+}
+
 /// Whether the bug `name` in the part that the models themselves play is seeded ([`Seed::Caller`]).
 fn bug(name: &str) -> bool {
     static SEEDED: std::sync::OnceLock<Option<String>> = std::sync::OnceLock::new();

@@ -11,7 +11,7 @@ use loom::thread;
 use treescope::model::{Borrowed, Signal, on_another_thread};
 use treescope::{Runtime, time, yield_now};
 
-use super::Model;
+use super::{Model, all_is_shown, asleep};
 use crate::seed::{Fault, Seed};
 
 const STATE: &str = "tree/state.rs";
@@ -30,7 +30,7 @@ pub(super) const MODELS: &[Model] = &[
         checks: "a handle is awaited while the child completes; the value comes whole",
         threads: 2,
         quick: Some(3),
-        full: 4,
+        full: 3,
         body: join,
         bug: "the sleeping root is not notified",
         seed: Seed::Operation {
@@ -55,7 +55,7 @@ pub(super) const MODELS: &[Model] = &[
         checks: "a child scope's value outlives the scope's own child, on whatever thread that ends",
         threads: 2,
         quick: Some(3),
-        full: 4,
+        full: 3,
         body: scope_in_scope,
         bug: "a child is not counted in",
         seed: Seed::Operation {
@@ -70,7 +70,7 @@ pub(super) const MODELS: &[Model] = &[
         checks: "the root is aborted while its child parks for ever",
         threads: 2,
         quick: Some(3),
-        full: 4,
+        full: 3,
         body: abort_against_park,
         bug: "a cancel wakes who is parked, and leaves no mark for who is about to",
         seed: Seed::Operation {
@@ -85,7 +85,7 @@ pub(super) const MODELS: &[Model] = &[
         checks: "the same with a child that is on the list of the parked already, and runs",
         threads: 2,
         quick: Some(3),
-        full: 4,
+        full: 3,
         body: abort_against_second_park,
         bug: "a cancel leaves no mark",
         seed: Seed::Operation {
@@ -100,7 +100,7 @@ pub(super) const MODELS: &[Model] = &[
         checks: "the root is aborted while a child scope parks, or waits for its own child",
         threads: 2,
         quick: Some(3),
-        full: 4,
+        full: 3,
         body: abort_against_scope,
         bug: "a cancel leaves no mark",
         seed: Seed::Operation {
@@ -115,7 +115,7 @@ pub(super) const MODELS: &[Model] = &[
         checks: "a child panics while its sibling parks; the root resumes the panic after both are dropped",
         threads: 2,
         quick: Some(3),
-        full: 4,
+        full: 3,
         body: panic_against_sibling,
         bug: "a failure does not mark the scope",
         seed: Seed::Operation {
@@ -130,7 +130,7 @@ pub(super) const MODELS: &[Model] = &[
         checks: "a thread wakes a child; the tree, the root and the runtime may end before its wake returns",
         threads: 3,
         quick: Some(2),
-        full: 3,
+        full: 2,
         body: foreign_wake_and_shutdown,
         bug: "a foreign waker signs out without publishing what it did",
         seed: Seed::Operation {
@@ -195,7 +195,7 @@ pub(super) const MODELS: &[Model] = &[
         checks: "a sleeping child is aborted, with a clock that jumps as soon as all are idle",
         threads: 2,
         quick: Some(3),
-        full: 4,
+        full: 3,
         body: timer_against_abort,
         bug: "a ring does not reach the driver's bell",
         seed: Seed::Operation {
@@ -225,7 +225,7 @@ pub(super) const MODELS: &[Model] = &[
         checks: "a handle is polled by a foreign thread while its child completes",
         threads: 3,
         quick: Some(3),
-        full: 4,
+        full: 3,
         body: handle_awaited_elsewhere,
         bug: "the sleeping root is not notified",
         seed: Seed::Operation {
@@ -239,7 +239,7 @@ pub(super) const MODELS: &[Model] = &[
         name: "runtime::late_wake",
         checks: "a waker is used by a thread after its task, and perhaps the runtime, have ended",
         threads: 3,
-        quick: Some(1),
+        quick: Some(2),
         full: 2,
         body: late_wake,
         bug: "the sleeping root is not notified",
@@ -255,7 +255,7 @@ pub(super) const MODELS: &[Model] = &[
         checks: "a foreign thread spawns into a scope whose body waits for it",
         threads: 3,
         quick: Some(3),
-        full: 4,
+        full: 3,
         body: spawn_from_outside,
         bug: "a child is not counted in",
         seed: Seed::Operation {
@@ -270,7 +270,7 @@ pub(super) const MODELS: &[Model] = &[
         checks: "a thread wakes the root's body, which may have returned, and the runtime be gone, before the wake does",
         threads: 3,
         quick: Some(4),
-        full: 5,
+        full: 4,
         body: late_root_wake,
         bug: "the sleeping root is not notified",
         seed: Seed::Operation {
@@ -285,7 +285,7 @@ pub(super) const MODELS: &[Model] = &[
         checks: "a handle is polled and dropped while its child completes: the output is dropped before the root returns",
         threads: 2,
         quick: Some(3),
-        full: 4,
+        full: 3,
         body: handle_given_up,
         bug: "a child counts itself out without publishing what it did to borrowed memory",
         seed: SILENT_END,
@@ -294,7 +294,7 @@ pub(super) const MODELS: &[Model] = &[
         name: "runtime::scope_on_two_workers",
         checks: "a scope's last child may end on another worker than the scope waits on",
         threads: 3,
-        quick: None,
+        quick: Some(1),
         full: 1,
         body: scope_on_two_workers,
         bug: "a child counts itself out without publishing what it did to borrowed memory",
@@ -304,7 +304,7 @@ pub(super) const MODELS: &[Model] = &[
         name: "runtime::two_workers",
         checks: "two children on two workers",
         threads: 3,
-        quick: Some(1),
+        quick: Some(2),
         full: 2,
         body: two_workers,
         bug: "a child counts itself out without publishing what it did to borrowed memory",
@@ -412,13 +412,24 @@ fn abort_against_scope() {
     drop(borrowed);
 }
 
+/// The drop that a model is about, in the place of its value.
+struct LastOfAll(Borrowed);
+
+impl Drop for LastOfAll {
+    fn drop(&mut self) {
+        // Nobody uses it any more.
+        self.0.ended();
+        all_is_shown();
+    }
+}
+
 fn scope_on_two_workers() {
-    let runtime = runtime(2);
+    let runtime = asleep(|| runtime(2));
     runtime.block_on(async |scope| {
         scope.scope(async |inner| {
-            let value = &*inner.alloc(Borrowed::new());
+            let value = &*inner.alloc(LastOfAll(Borrowed::new()));
             inner.spawn(async move {
-                let _last = LastUse(value);
+                let _last = LastUse(&value.0);
             });
         });
     });
@@ -475,7 +486,7 @@ fn blocking_call() {
 }
 
 fn two_workers() {
-    let runtime = runtime(2);
+    let runtime = asleep(|| runtime(2));
     let borrowed = Borrowed::new();
     runtime.block_on(async |scope| {
         for _ in 0..2 {
@@ -484,6 +495,7 @@ fn two_workers() {
         }
     });
     drop(borrowed);
+    all_is_shown();
 }
 
 fn two_children_of_two_scopes() {
@@ -501,6 +513,7 @@ fn two_children_of_two_scopes() {
         scope.spawn(async move { drop(outer) });
     });
     drop(borrowed);
+    all_is_shown();
 }
 
 fn count_taken_over() {
@@ -611,6 +624,7 @@ fn handle_given_up() {
 }
 
 fn late_wake() {
+    let runtime = asleep(|| runtime(1));
     let waker = Arc::new(Mutex::new(None::<Waker>));
     let foreign = thread::spawn({
         let waker = waker.clone();
@@ -621,7 +635,6 @@ fn late_wake() {
             }
         }
     });
-    let runtime = runtime(1);
     let given = waker.clone();
     runtime.block_on(async |scope| {
         scope

@@ -7,7 +7,7 @@ use loom::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use loom::sync::{Arc, Mutex};
 use treescope::model::{Crew, Signal};
 
-use super::{ALL, Model};
+use super::{ALL, Model, all_is_shown, asleep};
 use crate::seed::{Fault, Seed};
 
 pub(super) const MODELS: &[Model] = &[
@@ -75,7 +75,7 @@ pub(super) const MODELS: &[Model] = &[
         name: "workers::both_lanes",
         checks: "a task leaves one child in its worker's spawn lane and itself in the woken one; mates take either",
         threads: 3,
-        quick: Some(1),
+        quick: Some(2),
         full: 2,
         body: both_lanes,
         bug: "a push to a lane is published without the item's contents",
@@ -135,7 +135,7 @@ fn foreign_wake() {
 }
 
 fn both_lanes() {
-    let crew = Crew::start(2);
+    let crew = asleep(|| Crew::start(2));
     let signal = Signal::new();
     let done = Arc::new(AtomicUsize::new(0));
     let (entrance, child, own, waker) = (crew.entrance(), done.clone(), done.clone(), signal.waker());
@@ -147,6 +147,7 @@ fn both_lanes() {
     while done.load(Ordering::Relaxed) < 2 {
         signal.sleep();
     }
+    all_is_shown();
     crew.stop();
 }
 

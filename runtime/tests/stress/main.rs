@@ -8,8 +8,9 @@
 //! - `TREESCOPE_NODES`: nodes per test. Default: 1,000,000 optimised, 30,000 in a debug build.
 //! - `TREESCOPE_SEED`: the seed, hexadecimal or decimal. Default: from the clock. A failure prints the seed of its tree
 //!   and the line that repeats it.
+//! - `TREESCOPE_PATIENCE`: a tree that takes as many seconds ends the process. Default: 60.
 //!
-//! [`oracle`] keeps the books, [`plan`] grows the trees. A tree that takes 60 s ends the process.
+//! [`oracle`] keeps the books, [`plan`] grows the trees.
 
 mod oracle;
 mod plan;
@@ -23,9 +24,14 @@ use oracle::{Boom, Ledger, Token, World};
 use plan::{Doom, Mode, Plan, Rng, grow};
 use treescope::Runtime;
 
-const HANGS_AFTER: Duration = Duration::from_secs(60);
 /// Nodes of the largest trees. Most are far smaller.
 const LARGEST_TREE: u64 = 20_000;
+
+/// How long one tree may take.
+fn patience() -> Duration {
+    let seconds = std::env::var("TREESCOPE_PATIENCE").map_or(60, |text| text.parse().expect("seconds"));
+    Duration::from_secs(seconds)
+}
 
 fn nodes_per_test() -> u64 {
     match std::env::var("TREESCOPE_NODES") {
@@ -50,12 +56,13 @@ fn first_seed() -> u64 {
 
 /// Runs `f`; ends the process if that takes too long, for a hung root cannot be given up: its frame is borrowed.
 fn watched<R>(what: &str, f: impl FnOnce() -> R) -> R {
+    let patience = patience();
     let (done, watch) = mpsc::channel::<()>();
     std::thread::scope(|threads| {
         threads.spawn(move || {
-            if watch.recv_timeout(HANGS_AFTER) == Err(RecvTimeoutError::Timeout) {
+            if watch.recv_timeout(patience) == Err(RecvTimeoutError::Timeout) {
                 // Past the test harness's capture, which would swallow it.
-                let _ = writeln!(std::io::stderr(), "stress: {what} hangs: no end after {HANGS_AFTER:?}");
+                let _ = writeln!(std::io::stderr(), "stress: {what} hangs: no end after {patience:?}");
                 std::process::exit(1);
             }
         });
