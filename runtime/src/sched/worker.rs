@@ -244,7 +244,9 @@ impl Worker {
             }
             self.searching.set(true);
         }
-        for round in 0..SEARCH_ROUNDS {
+        // A lone worker has nobody to wait for: a push from outside wakes it.
+        let rounds = if self.scheduler.workers.len() > 1 { SEARCH_ROUNDS } else { 1 };
+        for round in 0..rounds {
             if let Some(runnable) = self.remote().or_else(|| self.steal()) {
                 return Some(runnable);
             }
