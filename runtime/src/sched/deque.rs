@@ -330,8 +330,11 @@ impl<T: Item> Owner<T> {
 impl<T: Item> Stealer<T> {
     /// The index of the only item, if there is just one.
     pub(crate) fn lone(&self) -> Option<usize> {
-        // Relaxed: a hint, as `len`.
-        (self.len() == 1).then(|| self.shared.top.0.load(Ordering::Relaxed))
+        // Relaxed: a hint, as `Shared::len`.
+        let top = self.shared.top.0.load(Ordering::Relaxed);
+        // Relaxed: as above.
+        let bottom = self.shared.bottom.0.load(Ordering::Relaxed);
+        (bottom.wrapping_sub(top) == 1).then_some(top)
     }
 
     /// Takes the oldest item.

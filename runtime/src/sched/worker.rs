@@ -301,8 +301,7 @@ impl Worker {
     /// could be carried over, and a chain of tasks, each of which spawns or wakes the next, would change threads at every
     /// link. One that is still there at the next look is taken; until then this worker does not sleep (see `park`).
     fn leaves_alone(&self, victim: &Stealer<Runnable>, left_alone: &Cell<Option<usize>>) -> bool {
-        let lone = victim.lone();
-        LEAVES_LONE && lone.is_some() && left_alone.replace(lone) != lone
+        LEAVES_LONE && victim.lone().is_some_and(|lone| left_alone.replace(Some(lone)) != Some(lone))
     }
 
     /// Takes the oldest half, up to [`STEAL_MAX`]: the first to run, the rest into `lane`.
