@@ -174,7 +174,7 @@ pub(super) const MODELS: &[Model] = &[
         name: "runtime::count_taken_over",
         checks: "an ended child leaves its count to a new sibling; the root waits for all and sees what all did",
         threads: 2,
-        quick: Some(2),
+        quick: Some(3),
         full: 3,
         body: count_taken_over,
         bug: "a child counts itself out without publishing what was done to borrowed memory",
@@ -185,7 +185,7 @@ pub(super) const MODELS: &[Model] = &[
         checks: "the same on two workers: the new sibling may be stolen and end before the one that spawned it",
         threads: 3,
         quick: Some(1),
-        full: 1,
+        full: 2,
         body: count_taken_over_and_stolen,
         bug: "a child counts itself out without publishing what was done to borrowed memory",
         seed: SILENT_END,
@@ -517,14 +517,15 @@ fn two_children_of_two_scopes() {
 }
 
 fn count_taken_over() {
-    take_over_a_count(&runtime(1));
+    take_over_a_count(1);
 }
 
 fn count_taken_over_and_stolen() {
-    take_over_a_count(&runtime(2));
+    take_over_a_count(2);
 }
 
-fn take_over_a_count(runtime: &Runtime) {
+fn take_over_a_count(workers: usize) {
+    let runtime = asleep(|| runtime(workers));
     let borrowed = [Borrowed::new(), Borrowed::new(), Borrowed::new()];
     runtime.block_on(async |scope| {
         let [first, second, third] = borrowed.each_ref().map(LastUse);
@@ -536,6 +537,7 @@ fn take_over_a_count(runtime: &Runtime) {
         });
     });
     drop(borrowed);
+    all_is_shown();
 }
 
 fn with_virtual_clock() -> Runtime {

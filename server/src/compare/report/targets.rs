@@ -1,7 +1,5 @@
 //! What was aimed at for the scoped server, and what came of it.
 
-use std::fmt::Write as _;
-
 use super::super::rounds::{Cell, Pick, Section};
 use super::super::stats::{less, more};
 use super::super::subject::Subject;
@@ -107,14 +105,11 @@ pub(in super::super) fn markdown(sections: &[Section]) -> String {
 fn row(target: &Target, section: &Section, cell: &Cell) -> Option<String> {
     let ratio = section.ratio_to(target.these, cell, target.pick, target.better)?;
     let verdict = if target.bound.is_kept(ratio) { "met" } else { "**missed**" };
-    let mut row = String::new();
-    let _ = writeln!(
-        row,
-        "| {} | {} | {} | {} | {verdict} |",
+    Some(format!(
+        "| {} | {} | {} | {} | {verdict} |\n",
         target.what,
         section.workload.name,
         target.bound,
         number(ratio)
-    );
-    Some(row)
+    ))
 }
