@@ -167,6 +167,12 @@ pub(crate) fn with_worker_of<R>(sched: SchedRef, f: impl FnOnce(&Worker) -> R) -
     })
 }
 
+/// Runs `f` on the current thread's worker, whose-ever it is.
+pub(crate) fn with_worker<R>(f: impl FnOnce(&Worker) -> R) -> Option<R> {
+    let sched = CONTEXT.with(|context| context.sched.get())?;
+    with_worker_of(sched, f)
+}
+
 /// Whether the current thread is one of `sched`'s workers, be it below roots of other runtimes.
 pub(crate) fn is_worker_of(sched: SchedRef) -> bool {
     let mut at = CONTEXT.with(|context| context.home.get());

@@ -114,6 +114,7 @@ pub use kinds::fallible::{Failed, TryHandle, TryScope};
 pub use kinds::supervisor::{JoinError, SupervisedHandle, SupervisorScope};
 pub use runtime::{Builder, Runtime, block_on};
 pub use sched::budget::yield_now;
+pub use sched::hand_over::hand_over;
 pub use task::join::JoinHandle;
 pub use tree::body::ScopeBody;
 pub use tree::builder::ScopeBuilder;

@@ -27,4 +27,5 @@ pub mod runtimes;
 pub mod serve;
 pub mod shutdown;
 pub mod signals;
+mod spare;
 pub mod work;

@@ -12,6 +12,7 @@
 //! - [`deque`]: a lane: growable, stealable
 //! - [`idle`], [`parker`]: who searches, who sleeps, whom a push wakes; argued in `README.md` beside this file
 //! - [`budget`]: an always-ready task yields
+//! - [`hand_over`]: a task's hint whom to run next
 //! - [`blocking`]: the bounded pool of threads for closures that block
 //!
 //! The rest of the crate knows the scheduler through [`SchedRef`] alone: three ways in for a task, and the driver.
@@ -19,6 +20,7 @@
 pub(crate) mod blocking;
 pub(crate) mod budget;
 pub(crate) mod deque;
+pub(crate) mod hand_over;
 pub(crate) mod idle;
 pub(crate) mod parker;
 pub(crate) mod worker;

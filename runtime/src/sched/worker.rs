@@ -4,7 +4,8 @@
 //!
 //! Children just spawned go to the **spawn lane** and run newest first; thieves take the oldest, which stand for the
 //! largest subtrees. Woken tasks go to the **woken lane** and run oldest first. A parent that is woken by the *end* of
-//! what it waited for goes to the spawn lane: in a depth-first order it is next.
+//! what it waited for goes to the spawn lane: in a depth-first order it is next. So do a few of those that I/O wakes while the
+//! worker is at work, and whom a task hands over to (`Worker::let_ahead`).
 //!
 //! # What bounds the wait
 //!
@@ -37,6 +38,9 @@ use crate::task::cell::{self, Runnable};
 const SPAWNED_RUN: u32 = 16;
 /// Every so many picks, the remote queue comes first and the driver is polled without waiting.
 const FOREIGN_EVERY: u32 = 61;
+/// How many of the tasks that such a poll wakes go into the spawn lane. Few enough that all of them have run by the next
+/// one: nobody who waits for I/O is overtaken for ever.
+const AHEAD_MAX: u32 = 16;
 /// How long a child may be the oldest of the spawn lane while newer ones run. Long, for the order is what keeps the
 /// number of live tasks low; short enough that a server under overload forgets nobody.
 const OLDEST_WAIT: Duration = Duration::from_millis(100);
@@ -66,6 +70,8 @@ pub(crate) struct Worker {
     /// The lone tasks that this worker has left to its mates, spawned and woken, as of its last look.
     left_alone: Box<[[Cell<Option<usize>>; 2]]>,
     rng: Cell<u32>,
+    /// How many of the tasks that are woken next go into the spawn lane, ahead of others that were woken.
+    ahead: Cell<u32>,
 }
 
 /// Makes a scheduler and its workers; the caller gives each a thread.
@@ -91,6 +97,7 @@ pub(crate) fn scheduler(config: &Config) -> std::io::Result<(Arc<Scheduler>, Vec
         left_alone: (0..config.workers).map(|_| [Cell::new(None), Cell::new(None)]).collect(),
         // Any odd number: workers should not all begin with the same victim.
         rng: Cell::new((index as u32).wrapping_mul(0x9E37_79B9) | 1),
+        ahead: Cell::new(0),
     });
     let workers = workers.collect();
     Ok((scheduler, workers))
@@ -229,11 +236,25 @@ impl Worker {
     /// about to run user code that may block, calls [`nudge`](super::Scheduler::nudge).
     #[inline]
     pub(super) fn push_woken(&self, runnable: Runnable, yielded: bool) {
-        if context::is_ending() && !yielded {
+        if (context::is_ending() && !yielded) || self.goes_ahead() {
             self.spawned.push(runnable);
         } else {
             self.woken.push(runnable);
         }
+    }
+
+    /// Lets so many of the tasks that are woken next go ahead; gives how many of an earlier such number are left.
+    ///
+    /// Some of those that a look at the driver between two tasks wakes: what has come in is then read before what is to be
+    /// sent is written, and a write carries more. And those of [`hand_over`](super::hand_over).
+    pub(super) fn let_ahead(&self, n: u32) -> u32 {
+        self.ahead.replace(n)
+    }
+
+    fn goes_ahead(&self) -> bool {
+        let ahead = self.ahead.get();
+        self.ahead.set(ahead.saturating_sub(1));
+        ahead > 0
     }
 
     /// Looks everywhere for work, for a while.
@@ -366,7 +387,9 @@ impl Worker {
         if self.scheduler.driver.has_work()
             && let Some(mut turn) = self.scheduler.driver.try_turn()
         {
+            self.let_ahead(AHEAD_MAX);
             turn.run(Wait::No);
+            self.let_ahead(0);
         }
     }
 

@@ -8,11 +8,14 @@ use std::task::Poll;
 use super::{Gone, Link};
 use crate::protocol::{Inbox, TooLong};
 use crate::router::{Hold, Routed};
-use crate::runtimes::Stream;
+use crate::runtimes::{Platform, Stream};
 
 /// The most that one read takes. Larger reads made no difference to throughput; smaller ones cost
 /// system calls when much is on its way.
 const READ: usize = 64 << 10;
+
+/// So much is written while it is still in the caches, instead of when its turn comes: more would hardly gather.
+const LONG: usize = 16 << 10;
 
 thread_local! {
     /// What the connections on this thread read into, one after the other: only what is not consumed
@@ -64,7 +67,10 @@ impl<R: Hold, S: Stream> Link<R, S> {
                 Poll::Pending => Err(None),
             };
             let received = SCRATCH.with_borrow_mut(|scratch| {
-                inbox.receive(scratch, read, |frames| self.router().route(frames))
+                inbox.receive(scratch, read, |frames| match frames.rest().len() {
+                    0..LONG => self.router().route(frames),
+                    _ => S::Platform::hand_over(|| self.router().route(frames)),
+                })
             });
             match received {
                 Ok((0, _)) => Poll::Ready(Ok(None)),

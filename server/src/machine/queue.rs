@@ -6,6 +6,8 @@
 //! is at least as long as the rest, and else to a buffer of twice the size. So every byte is moved a
 //! constant number of times however it is taken, and the buffer never exceeds twice what was queued.
 
+use crate::spare;
+
 /// Queued bytes.
 #[derive(Debug, Default)]
 pub(super) struct Queue {
@@ -50,7 +52,7 @@ impl Queue {
         if self.is_empty() {
             self.start = 0;
             if self.bytes.capacity() > Self::KEPT_WHEN_IDLE {
-                self.bytes = Vec::new();
+                spare::give(std::mem::take(&mut self.bytes));
             } else {
                 self.bytes.clear();
             }
@@ -58,7 +60,7 @@ impl Queue {
     }
 
     pub(super) fn clear(&mut self) {
-        *self = Queue::default();
+        spare::give(std::mem::take(self).bytes);
     }
 
     #[cold]
@@ -71,9 +73,9 @@ impl Queue {
         } else {
             // Not more than twice what it will hold.
             let capacity = (2 * self.bytes.capacity()).clamp(needed, 2 * needed).max(Self::LEAST);
-            let mut bytes = Vec::with_capacity(capacity);
+            let mut bytes = spare::take(capacity, 2 * needed);
             bytes.extend_from_slice(self.bytes());
-            self.bytes = bytes;
+            spare::give(std::mem::replace(&mut self.bytes, bytes));
         }
         self.start = 0;
     }

@@ -11,6 +11,7 @@
 //!   there, so nothing is copied twice.
 
 use super::Frames;
+use crate::spare;
 
 /// What one connection has sent and the server has not consumed.
 #[derive(Debug)]
@@ -110,16 +111,23 @@ impl Inbox {
         self.kept.copy_within(self.start..self.filled, 0);
         (self.start, self.filled) = (0, self.len());
         let end = self.filled + Self::CHUNK;
-        if self.kept.len() < end {
+        if self.kept.capacity() < end {
             // Doubling, as a `Vec` does by itself, but never beyond what a longest frame needs.
-            let longest = self.max_frame.saturating_add(super::ID_BYTES + 1 + Self::CHUNK);
+            let longest = self.longest();
             let capacity = (2 * self.kept.capacity()).min(longest).max(end);
-            self.kept.reserve_exact(capacity - self.kept.len());
+            spare::grow(&mut self.kept, capacity, longest);
+        }
+        if self.kept.len() < end {
             self.kept.resize(end, 0);
         }
         let received = read(&mut self.kept[self.filled..end])?;
         self.filled += received;
         Ok(received)
+    }
+
+    /// What a longest frame needs.
+    fn longest(&self) -> usize {
+        self.max_frame.saturating_add(super::ID_BYTES + 1 + Self::CHUNK)
     }
 
     /// Drops the first `bytes` of what is here.
@@ -130,7 +138,8 @@ impl Inbox {
             self.clear();
         } else if left <= Self::LITTLE && self.kept.capacity() > Self::CHUNK {
             // A long frame has gone; the buffer that it needed goes too.
-            self.kept = self.kept[self.start..self.filled].to_vec();
+            let rest = self.kept[self.start..self.filled].to_vec();
+            spare::give(std::mem::replace(&mut self.kept, rest));
             (self.start, self.filled) = (0, left);
         }
     }
@@ -141,7 +150,10 @@ impl Inbox {
             self.clear();
         } else {
             self.kept.clear();
-            self.kept.reserve_exact(rest.len());
+            if self.kept.capacity() < rest.len() {
+                let most = (4 * rest.len()).min(self.longest());
+                spare::grow(&mut self.kept, rest.len(), most);
+            }
             self.kept.extend_from_slice(rest);
             (self.start, self.filled) = (0, rest.len());
         }
@@ -149,7 +161,7 @@ impl Inbox {
 
     /// An inbox with nothing in it holds no memory, so that 10,000 idle connections do not either.
     fn clear(&mut self) {
-        self.kept = Vec::new();
+        spare::give(std::mem::take(&mut self.kept));
         (self.start, self.filled) = (0, 0);
     }
 }

@@ -53,6 +53,7 @@ use std::collections::VecDeque;
 use std::task::{Context, Poll, Waker};
 
 use crate::protocol::{Run, greeting};
+use crate::spare;
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 enum State {
@@ -143,7 +144,7 @@ impl Outbox {
     /// Drops what is queued and makes room for the next occupant. The connection's tasks are gone.
     pub(super) fn vacate(&mut self, wakes: &mut Wakes) {
         self.state = State::Vacant;
-        self.pending = Vec::new();
+        spare::give(std::mem::take(&mut self.pending));
         self.in_flight = 0;
         self.writer = None;
         wakes.senders = std::mem::take(&mut self.waiting);
@@ -224,7 +225,7 @@ impl Outbox {
         }
         for buffer in [&mut self.pending, written] {
             if buffer.capacity() > Self::KEPT_WHEN_IDLE {
-                *buffer = Vec::new();
+                spare::give(std::mem::take(buffer));
             }
         }
         self.writer = Some(cx.waker().clone());
@@ -302,6 +303,6 @@ fn reserve(buffer: &mut Vec<u8>, more: usize, limit: usize) {
     let needed = buffer.len() + more;
     if needed > buffer.capacity() {
         let capacity = (2 * buffer.capacity()).max(64).min(limit).max(needed);
-        buffer.reserve_exact(capacity - buffer.len());
+        spare::grow(buffer, capacity, (2 * capacity).min(limit));
     }
 }

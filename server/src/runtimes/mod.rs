@@ -69,6 +69,9 @@ pub trait Platform: fmt::Debug + Sized + 'static {
         limit: Duration,
         future: F,
     ) -> impl Future<Output = Option<F::Output>> + Send;
+
+    /// Calls `f`, of which the runtime may be told that the task woken first should be the next one.
+    fn hand_over<R>(f: impl FnOnce() -> R) -> R;
 }
 
 /// A socket that accepts connections.

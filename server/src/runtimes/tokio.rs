@@ -40,6 +40,11 @@ impl Platform for Tokio {
     async fn timeout<F: Future + Send>(limit: Duration, future: F) -> Option<F::Output> {
         time::timeout(limit, future).await.ok()
     }
+
+    /// It always runs the task woken last next, whatever is handed over.
+    fn hand_over<R>(f: impl FnOnce() -> R) -> R {
+        f()
+    }
 }
 
 /// A listening socket of tokio's.

@@ -31,6 +31,10 @@ impl Platform for Treescope {
     async fn timeout<F: Future + Send>(limit: Duration, future: F) -> Option<F::Output> {
         time::timeout(limit, future).await.ok()
     }
+
+    fn hand_over<R>(f: impl FnOnce() -> R) -> R {
+        ::treescope::hand_over(f)
+    }
 }
 
 impl Listener for TcpListener {
