@@ -47,7 +47,7 @@ impl Cell {
 }
 
 impl Section {
-    /// A figure as a ratio, round by round, to the best that a design on tokio has.
+    /// A figure as a ratio, within rounds, to that of the design on tokio that has the best.
     pub(super) fn ratio(&self, cell: &Cell, pick: Pick, better: fn(f64, f64) -> bool) -> Option<f64> {
         self.ratio_to(Subject::is_peer, cell, pick, better)
     }

@@ -9,21 +9,25 @@ pub(super) fn median(values: impl IntoIterator<Item = f64>) -> Option<f64> {
     Some(if values.len().is_multiple_of(2) { (values[middle - 1] + upper) / 2.0 } else { upper })
 }
 
-/// The median over the rounds of a value's ratio to the best of `peers` in the *same* round: a machine that was
-/// slow for a round was slow for all. `better` says of two values whether the first is.
+/// The ratio to a peer is the median over the rounds of the ratios within a round: a machine that was slow for a round was
+/// slow for all. Given is the ratio to the one of `peers` that does best by it. `better` says of two values whether the
+/// first is.
 ///
-/// Rounds that the value or all peers lack are left out.
+/// Not the ratio to the best of each round: of ten peers that are equally good one is lucky in every round, and no
+/// design would reach 1.
+///
+/// Rounds that the value or the peer lacks are left out.
 pub(super) fn ratio(
     values: &[Option<f64>],
     peers: &[&[Option<f64>]],
     better: fn(f64, f64) -> bool,
 ) -> Option<f64> {
-    let best = |round: usize| {
-        let of_round = peers.iter().filter_map(|peer| *peer.get(round)?);
-        of_round.reduce(|best, value| if better(value, best) { value } else { best })
+    let to = |peer: &&[Option<f64>]| {
+        let ratios = values.iter().zip(peer.iter()).filter_map(|(value, peer)| Some((*value)? / (*peer)?));
+        median(ratios.filter(|ratio| ratio.is_finite()))
     };
-    let ratios = values.iter().enumerate().filter_map(|(round, value)| Some((*value)? / best(round)?));
-    median(ratios.filter(|ratio| ratio.is_finite()))
+    // The better the peer, the worse the ratio.
+    peers.iter().filter_map(to).reduce(|worst, ratio| if better(worst, ratio) { ratio } else { worst })
 }
 
 pub(super) fn more(a: f64, b: f64) -> bool {
@@ -46,12 +50,20 @@ mod tests {
     }
 
     #[test]
-    fn a_ratio_is_to_the_best_peer_of_the_same_round() {
-        // The second round was slow for everybody, and another peer was the best in it.
+    fn a_ratio_is_within_rounds_and_to_the_best_peer() {
+        // The second round was slow for everybody.
         let values = [Some(20.0), Some(4.0), Some(20.0)];
-        let peers = [&[Some(10.0), Some(1.0), Some(10.0)][..], &[Some(5.0), Some(2.0), Some(5.0)]];
+        let peers = [&[Some(10.0), Some(2.0), Some(10.0)][..], &[Some(5.0), Some(1.0), Some(5.0)]];
         assert_eq!(ratio(&values, &peers, more), Some(2.0));
         assert_eq!(ratio(&values, &peers, less), Some(4.0));
+    }
+
+    #[test]
+    fn among_peers_that_are_lucky_in_turn_an_equal_is_an_equal() {
+        let values = [Some(10.0), Some(10.0), Some(10.0)];
+        let peers = [[12.0, 10.0, 9.0], [10.0, 9.0, 12.0], [9.0, 12.0, 10.0]].map(|peer| peer.map(Some));
+        let peers: Vec<_> = peers.iter().map(<[_; 3]>::as_slice).collect();
+        assert_eq!(ratio(&values, &peers, more), Some(1.0));
     }
 
     #[test]
