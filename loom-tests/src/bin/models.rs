@@ -192,9 +192,11 @@ usage: models [--full | --bound <n>] [--jobs <n>] [--no-seeds | --seeds-only] [-
 
     /// Prints the table; fails if anything did not go as it must, or nothing was run.
     fn table(rows: &[Row]) -> ExitCode {
+        const HEAD: &str = "protocol::model";
+        let width = rows.iter().map(|row| row.model.name.len()).fold(HEAD.len(), usize::max);
         println!(
-            "{:<38} {:>7} {:>5} {:>10} {:>8}  {:<9} bug that it must catch",
-            "model", "threads", "bound", "executions", "seconds", "result"
+            "{HEAD:<width$} {:>7} {:>5} {:>10} {:>8}  {:<9} bug that it must catch",
+            "threads", "bound", "executions", "seconds", "result"
         );
         let mut good = true;
         let mut explored = 0;
@@ -220,7 +222,7 @@ usage: models [--full | --bound <n>] [--jobs <n>] [--no-seeds | --seeds-only] [-
             explored += executions;
             time += shipped.iter().chain(seeded).map(|ended| ended.time).sum();
             println!(
-                "{:<38} {:>7} {:>5} {executions:>10} {seconds:>8.1}  {result:<9} {caught} {}",
+                "{:<width$} {:>7} {:>5} {executions:>10} {seconds:>8.1}  {result:<9} {caught} {}",
                 model.name,
                 model.threads,
                 if *bound == models::ALL { "all".to_owned() } else { bound.to_string() },

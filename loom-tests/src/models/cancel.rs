@@ -5,10 +5,9 @@ use loom::sync::atomic::{AtomicUsize, Ordering};
 use loom::thread::{self, JoinHandle};
 use treescope::model::{Child, Root, Signal};
 
+use super::bugs::{NO_MARK, SILENT_END, STATE};
 use super::{ALL, Model, bug};
 use crate::seed::{Fault, Seed};
-
-const STATE: &str = "tree/state.rs";
 
 pub(super) const MODELS: &[Model] = &[
     Model {
@@ -19,12 +18,7 @@ pub(super) const MODELS: &[Model] = &[
         full: ALL,
         body: against_park,
         bug: "a cancel wakes who is parked, and leaves no mark for who is about to",
-        seed: Seed::Operation {
-            file: STATE,
-            anchor: "pub(crate) fn mark(&self",
-            operation: "fetch_or",
-            fault: Fault::Remove,
-        },
+        seed: NO_MARK,
     },
     Model {
         name: "cancel::look_then_park",
@@ -44,12 +38,7 @@ pub(super) const MODELS: &[Model] = &[
         full: ALL,
         body: against_end,
         bug: "a child counts itself out without publishing that it has left the list",
-        seed: Seed::Operation {
-            file: STATE,
-            anchor: "pub(crate) fn children_ended",
-            operation: "fetch_sub",
-            fault: Fault::Weaken(0, "Acquire"),
-        },
+        seed: SILENT_END,
     },
     Model {
         name: "cancel::against_wait",
@@ -74,12 +63,7 @@ pub(super) const MODELS: &[Model] = &[
         full: 2,
         body: two_failures,
         bug: "a failure does not mark the scope",
-        seed: Seed::Operation {
-            file: STATE,
-            anchor: "pub(crate) fn mark(&self",
-            operation: "fetch_or",
-            fault: Fault::Remove,
-        },
+        seed: NO_MARK,
     },
     Model {
         name: "cancel::mark_publishes",

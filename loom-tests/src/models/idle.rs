@@ -8,6 +8,7 @@ use loom::sync::atomic::{AtomicUsize, Ordering};
 use loom::thread;
 use treescope::model::{Driver, Idle, Parker};
 
+use super::bugs::WORKER_SLEEPS_ON;
 use super::{ALL, Model, bug};
 use crate::seed::{Fault, Seed};
 
@@ -50,12 +51,7 @@ pub(super) const MODELS: &[Model] = &[
         full: ALL,
         body: push_against_driver,
         bug: "a wake does not reach the parker's state",
-        seed: Seed::Operation {
-            file: "sched/parker.rs",
-            anchor: "pub(crate) fn unpark(",
-            operation: "swap",
-            fault: Fault::Remove,
-        },
+        seed: WORKER_SLEEPS_ON,
     },
     Model {
         name: "idle::last_look",

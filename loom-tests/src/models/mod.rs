@@ -10,16 +10,27 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use crate::child::EXECUTIONS;
 use crate::seed::Seed;
 
+mod abort;
+mod blocking;
+mod bugs;
 mod cancel;
+mod clock;
+mod closing;
+mod counts;
 mod deque;
 mod driver;
-mod grammar;
+mod foreign;
+mod handle;
 mod idle;
 mod local;
 mod node;
+mod outcome;
+mod places;
+mod request;
 mod root;
-mod runtime;
+mod scope;
 mod visitors;
+mod whole;
 mod workers;
 
 /// In place of a preemption bound: none, every interleaving.
@@ -56,9 +67,18 @@ pub fn all() -> impl Iterator<Item = &'static Model> {
         root::MODELS,
         node::MODELS,
         cancel::MODELS,
+        closing::MODELS,
+        places::MODELS,
         workers::MODELS,
-        runtime::MODELS,
-        grammar::MODELS,
+        handle::MODELS,
+        scope::MODELS,
+        counts::MODELS,
+        abort::MODELS,
+        outcome::MODELS,
+        foreign::MODELS,
+        blocking::MODELS,
+        clock::MODELS,
+        request::MODELS,
         local::MODELS,
     ]
     .into_iter()
@@ -107,6 +127,17 @@ fn asleep<T>(start: impl FnOnce() -> T) -> T {
     }
     loom::explore();
     started
+}
+
+/// What comes is not explored until [`explored_from_here`], on whatever thread: the way to where the threads of a model
+/// meet is others' matter. Each thread runs until it waits, or [lets others come](loom::thread::yield_now).
+fn not_yet_explored() {
+    loom::stop_exploring();
+}
+
+/// See [`not_yet_explored`].
+fn explored_from_here() {
+    loom::explore();
 }
 
 /// What comes is not explored: the model has shown what it is about, and how a runtime shuts down is others' matter. An

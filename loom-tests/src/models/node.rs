@@ -10,10 +10,9 @@ use loom::sync::Arc;
 use loom::thread::{self, JoinHandle};
 use treescope::model::{Child, Root};
 
+use super::bugs::{SILENT_END, SPLIT_END, SPLIT_START, STATE};
 use super::{ALL, Model};
 use crate::seed::{Fault, Seed};
-
-const FILE: &str = "tree/state.rs";
 
 pub(super) const MODELS: &[Model] = &[
     Model {
@@ -24,12 +23,7 @@ pub(super) const MODELS: &[Model] = &[
         full: ALL,
         body: last_child_against_wait,
         bug: "a child counts itself out without publishing what it did to borrowed memory",
-        seed: Seed::Operation {
-            file: FILE,
-            anchor: "pub(crate) fn children_ended",
-            operation: "fetch_sub",
-            fault: Fault::Weaken(0, "Acquire"),
-        },
+        seed: SILENT_END,
     },
     Model {
         name: "node::two_last_children",
@@ -39,12 +33,7 @@ pub(super) const MODELS: &[Model] = &[
         full: ALL,
         body: two_last_children,
         bug: "counting out is a read and a write",
-        seed: Seed::Operation {
-            file: FILE,
-            anchor: "pub(crate) fn children_ended",
-            operation: "fetch_sub",
-            fault: Fault::Split,
-        },
+        seed: SPLIT_END,
     },
     Model {
         name: "node::waits_again",
@@ -55,7 +44,7 @@ pub(super) const MODELS: &[Model] = &[
         body: waits_again,
         bug: "the last child does not end the wait",
         seed: Seed::Operation {
-            file: FILE,
+            file: STATE,
             anchor: "pub(crate) fn waiter_taken",
             operation: "fetch_and",
             fault: Fault::Remove,
@@ -70,7 +59,7 @@ pub(super) const MODELS: &[Model] = &[
         body: spurious_poll,
         bug: "the last child hands the node back without publishing that it emptied the slot",
         seed: Seed::Operation {
-            file: FILE,
+            file: STATE,
             anchor: "pub(crate) fn waiter_taken",
             operation: "fetch_and",
             fault: Fault::Weaken(0, "Relaxed"),
@@ -84,12 +73,7 @@ pub(super) const MODELS: &[Model] = &[
         full: ALL,
         body: child_spawns_sibling,
         bug: "counting in is a read and a write",
-        seed: Seed::Operation {
-            file: FILE,
-            anchor: "pub(crate) fn child_added_if_open",
-            operation: "fetch_update",
-            fault: Fault::Split,
-        },
+        seed: SPLIT_START,
     },
 ];
 

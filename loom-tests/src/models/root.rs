@@ -5,10 +5,9 @@ use loom::sync::atomic::{AtomicUsize, Ordering};
 use loom::thread;
 use treescope::model::{AwakeRoots, Signal};
 
+use super::bugs::ROOT_SLEEPS_ON;
 use super::{ALL, Model};
 use crate::seed::{Fault, Seed};
-
-const FILE: &str = "tree/root.rs";
 
 pub(super) const MODELS: &[Model] = &[
     Model {
@@ -19,12 +18,7 @@ pub(super) const MODELS: &[Model] = &[
         full: ALL,
         body: wake_against_sleep,
         bug: "the sleeping root is not notified",
-        seed: Seed::Operation {
-            file: FILE,
-            anchor: "pub(crate) fn wake_by_ref",
-            operation: "notify_one",
-            fault: Fault::Remove,
-        },
+        seed: ROOT_SLEEPS_ON,
     },
     Model {
         name: "root::two_wakers",
@@ -34,12 +28,7 @@ pub(super) const MODELS: &[Model] = &[
         full: ALL,
         body: two_wakers,
         bug: "the sleeping root is not notified",
-        seed: Seed::Operation {
-            file: FILE,
-            anchor: "pub(crate) fn wake_by_ref",
-            operation: "notify_one",
-            fault: Fault::Remove,
-        },
+        seed: ROOT_SLEEPS_ON,
     },
     Model {
         name: "root::rest_publishes",

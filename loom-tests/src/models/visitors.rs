@@ -8,6 +8,7 @@ use loom::sync::atomic::{AtomicUsize, Ordering};
 use loom::thread;
 use treescope::model::Visitors;
 
+use super::bugs::SILENT_VISIT;
 use super::{ALL, Model, bug};
 use crate::seed::{Fault, Seed};
 
@@ -22,12 +23,7 @@ pub(super) const MODELS: &[Model] = &[
         full: ALL,
         body: || visit(1),
         bug: "a visitor signs out without publishing what it did",
-        seed: Seed::Operation {
-            file: FILE,
-            anchor: "Release: pairs with Acquire in `wait_until_none`",
-            operation: "fetch_sub",
-            fault: Fault::Weaken(0, "Relaxed"),
-        },
+        seed: SILENT_VISIT,
     },
     Model {
         name: "visitors::two",

@@ -7,6 +7,7 @@ use loom::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use loom::sync::{Arc, Mutex};
 use treescope::model::{Crew, Signal};
 
+use super::bugs::WORKER_SLEEPS_ON;
 use super::{ALL, Model, all_is_shown, asleep};
 use crate::seed::{Fault, Seed};
 
@@ -49,12 +50,7 @@ pub(super) const MODELS: &[Model] = &[
         full: 5,
         body: foreign_wake,
         bug: "a wake does not reach a worker that sleeps",
-        seed: Seed::Operation {
-            file: "sched/parker.rs",
-            anchor: "pub(crate) fn unpark(",
-            operation: "swap",
-            fault: Fault::Remove,
-        },
+        seed: WORKER_SLEEPS_ON,
     },
     Model {
         name: "workers::two_workers",
@@ -64,12 +60,7 @@ pub(super) const MODELS: &[Model] = &[
         full: 2,
         body: two_workers,
         bug: "a wake does not reach the parker's state",
-        seed: Seed::Operation {
-            file: "sched/parker.rs",
-            anchor: "pub(crate) fn unpark(",
-            operation: "swap",
-            fault: Fault::Remove,
-        },
+        seed: WORKER_SLEEPS_ON,
     },
     Model {
         name: "workers::both_lanes",
@@ -152,7 +143,7 @@ fn both_lanes() {
 }
 
 fn two_workers() {
-    let crew = Crew::start(2);
+    let crew = asleep(|| Crew::start(2));
     let signal = Signal::new();
     let done = Arc::new(AtomicUsize::new(0));
     for _ in 0..2 {
@@ -161,5 +152,6 @@ fn two_workers() {
     while done.load(Ordering::Relaxed) < 2 {
         signal.sleep();
     }
+    all_is_shown();
     crew.stop();
 }

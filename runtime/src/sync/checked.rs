@@ -2,13 +2,14 @@
 //! ([`fault`](super::fault)).
 //!
 //! Beyond loom's own checks, an atomic's end counts as an access here: a thread that may still touch a word when its
-//! memory is freed is found even if no later access happens to read garbage. shuttle knows neither orderings nor races; its
-//! cell is a plain one.
+//! memory is freed is found even if no later access happens to read garbage. And memory that has an atomic or a lock in it
+//! must have been freed when an execution ends. shuttle knows neither orderings nor races nor leaks; its cell is a plain
+//! one.
 
 use std::sync::atomic::Ordering;
 use std::sync::{Arc as StdArc, Mutex as StdMutex};
 
-use super::fault::{Plan, came_to, note, plan};
+use super::fault::{Plan, note, plan};
 
 #[cfg(loom)]
 pub(crate) use loom as checker;
@@ -19,6 +20,18 @@ pub(crate) use checker::hint::spin_loop;
 pub(crate) use checker::sync::{Arc, MutexGuard};
 #[cfg(loom)]
 pub(crate) use loom::cell::UnsafeCell;
+
+/// Lies in every atomic and lock: what holds it has not been leaked, or loom says so.
+#[cfg(loom)]
+type Tracked = loom::alloc::Track<()>;
+#[cfg(shuttle)]
+type Tracked = ();
+
+#[track_caller]
+fn tracked() -> Tracked {
+    #[cfg(loom)]
+    loom::alloc::Track::new(())
+}
 
 /// `core`'s cell behind loom's interface.
 #[cfg(shuttle)]
@@ -49,177 +62,8 @@ macro_rules! thread_local_const {
 }
 pub(crate) use thread_local_const;
 
-pub(crate) mod atomic {
-    use super::{Plan, came_to, checker, plan};
-    pub(crate) use std::sync::atomic::Ordering;
-
-    #[track_caller]
-    pub(crate) fn fence(order: Ordering) {
-        match plan("fence", [order]) {
-            Plan::Do([Ordering::Relaxed]) | Plan::Remove | Plan::Split(_) => {}
-            Plan::Do([order]) => checker::sync::atomic::fence(order),
-        }
-    }
-
-    /// loom's atomic `$name` over `$value`, with the read-modify-writes listed.
-    macro_rules! atomic {
-        ($name:ident $(<$param:ident>)?, $value:ty, $zero:expr, { $($rmw:ident: $step:expr),* $(,)? }) => {
-            #[derive(Debug)]
-            pub(crate) struct $name $(<$param>)? (checker::sync::atomic::$name $(<$param>)?);
-
-            #[allow(dead_code)]
-            impl $(<$param>)? $name $(<$param>)? {
-                #[track_caller]
-                pub(crate) fn new(value: $value) -> Self {
-                    Self(checker::sync::atomic::$name::new(value))
-                }
-
-                #[track_caller]
-                pub(crate) fn load(&self, order: Ordering) -> $value {
-                    let result = match plan("load", [order]) {
-                        Plan::Do([order]) | Plan::Split([order]) => self.0.load(order),
-                        Plan::Remove => $zero,
-                    };
-                    came_to(&result);
-                    result
-                }
-
-                #[track_caller]
-                pub(crate) fn store(&self, value: $value, order: Ordering) {
-                    match plan("store", [order]) {
-                        Plan::Do([order]) | Plan::Split([order]) => self.0.store(value, order),
-                        Plan::Remove => {}
-                    }
-                }
-
-                #[track_caller]
-                pub(crate) fn swap(&self, value: $value, order: Ordering) -> $value {
-                    let result = match plan("swap", [order]) {
-                        Plan::Do([order]) => self.0.swap(value, order),
-                        Plan::Remove => self.0.load(Ordering::Acquire),
-                        Plan::Split(_) => self.split(|_| value),
-                    };
-                    came_to(&result);
-                    result
-                }
-
-                #[track_caller]
-                pub(crate) fn compare_exchange(
-                    &self,
-                    current: $value,
-                    new: $value,
-                    success: Ordering,
-                    failure: Ordering,
-                ) -> Result<$value, $value> {
-                    let result = match plan("compare_exchange", [success, failure]) {
-                        Plan::Do([success, failure]) => {
-                            self.0.compare_exchange(current, new, success, failure)
-                        }
-                        // Says that it succeeded, and changes nothing.
-                        Plan::Remove => Ok(current),
-                        Plan::Split(_) => {
-                            let before = self.0.load(Ordering::Acquire);
-                            if before != current {
-                                return Err(before);
-                            }
-                            self.0.store(new, Ordering::Release);
-                            Ok(before)
-                        }
-                    };
-                    came_to(&result);
-                    result
-                }
-
-                #[track_caller]
-                pub(crate) fn compare_exchange_weak(
-                    &self,
-                    current: $value,
-                    new: $value,
-                    success: Ordering,
-                    failure: Ordering,
-                ) -> Result<$value, $value> {
-                    self.compare_exchange(current, new, success, failure)
-                }
-
-                #[track_caller]
-                pub(crate) fn fetch_update(
-                    &self,
-                    set: Ordering,
-                    fetch: Ordering,
-                    f: impl FnMut($value) -> Option<$value>,
-                ) -> Result<$value, $value> {
-                    let result = match plan("fetch_update", [set, fetch]) {
-                        Plan::Do([set, fetch]) => self.0.fetch_update(set, fetch, f),
-                        Plan::Remove => Ok(self.0.load(Ordering::Acquire)),
-                        Plan::Split(_) => {
-                            let mut f = f;
-                            let before = self.0.load(Ordering::Acquire);
-                            let after = f(before).ok_or(before)?;
-                            self.0.store(after, Ordering::Release);
-                            Ok(before)
-                        }
-                    };
-                    came_to(&result);
-                    result
-                }
-
-                fn split(&self, step: impl FnOnce($value) -> $value) -> $value {
-                    let before = self.0.load(Ordering::Acquire);
-                    self.0.store(step(before), Ordering::Release);
-                    before
-                }
-
-                $(
-                    #[track_caller]
-                    pub(crate) fn $rmw(&self, value: $value, order: Ordering) -> $value {
-                        let result = match plan(stringify!($rmw), [order]) {
-                            Plan::Do([order]) => self.0.$rmw(value, order),
-                            Plan::Remove => self.0.load(Ordering::Acquire),
-                            Plan::Split(_) => {
-                                let step: fn($value, $value) -> $value = $step;
-                                self.split(|before| step(before, value))
-                            }
-                        };
-                        came_to(&result);
-                        result
-                    }
-                )*
-            }
-        };
-    }
-
-    macro_rules! atomic_int {
-        ($name:ident, $value:ty) => {
-            atomic!($name, $value, 0, {
-                fetch_add: |a, b| a.wrapping_add(b),
-                fetch_sub: |a, b| a.wrapping_sub(b),
-                fetch_and: |a, b| a & b,
-                fetch_or: |a, b| a | b,
-                fetch_xor: |a, b| a ^ b,
-                fetch_max: |a, b| a.max(b),
-                fetch_min: |a, b| a.min(b),
-            });
-
-            #[cfg(loom)]
-            impl Drop for $name {
-                fn drop(&mut self) {
-                    self.0.with_mut(|_| ());
-                }
-            }
-        };
-    }
-
-    atomic_int!(AtomicU32, u32);
-    atomic_int!(AtomicU64, u64);
-    atomic_int!(AtomicUsize, usize);
-    // Their ends are no accesses: loom's `AtomicBool` cannot say so, and there is a pointer per slot of a ring.
-    atomic!(AtomicBool, bool, false, {
-        fetch_and: |a, b| a & b,
-        fetch_or: |a, b| a | b,
-        fetch_xor: |a, b| a ^ b,
-    });
-    atomic!(AtomicPtr<T>, *mut T, std::ptr::null_mut(), {});
-}
+#[path = "atomic_checked.rs"]
+pub(crate) mod atomic;
 
 /// A model's failure, with a report: models end the process at a panic.
 pub(crate) fn internal_error(what: &str) -> ! {
@@ -285,18 +129,29 @@ impl Read {
 }
 
 /// The checker's lock with `parking_lot`'s signature: no poisoning. A model that panics has failed anyway.
-#[derive(Debug, Default)]
-pub(crate) struct Mutex<T>(checker::sync::Mutex<T>);
+#[derive(Debug)]
+pub(crate) struct Mutex<T> {
+    inner: checker::sync::Mutex<T>,
+    _leaks: Tracked,
+}
+
+impl<T: Default> Default for Mutex<T> {
+    #[track_caller]
+    fn default() -> Self {
+        Self::new(T::default())
+    }
+}
 
 impl<T> Mutex<T> {
+    #[track_caller]
     pub(crate) fn new(value: T) -> Self {
-        Self(checker::sync::Mutex::new(value))
+        Self { inner: checker::sync::Mutex::new(value), _leaks: tracked() }
     }
 
     #[track_caller]
     pub(crate) fn lock(&self) -> MutexGuard<'_, T> {
         note(format_args!("lock"));
-        self.0.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+        self.inner.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
     }
 }
 

@@ -1,0 +1,69 @@
+//! Bugs that more than one model catches.
+
+use crate::seed::{Fault, Seed};
+
+pub(super) const STATE: &str = "tree/state.rs";
+
+/// A mark is not set.
+pub(super) const NO_MARK: Seed = Seed::Operation {
+    file: STATE,
+    anchor: "pub(crate) fn mark(&self",
+    operation: "fetch_or",
+    fault: Fault::Remove,
+};
+
+/// An instant is put down where nobody looks.
+pub(super) const NOT_TIMED: Seed = Seed::Operation {
+    file: STATE,
+    anchor: "pub(crate) fn set_timed(&self",
+    operation: "fetch_or",
+    fault: Fault::Remove,
+};
+
+/// A child counts itself out without publishing what it did.
+pub(super) const SILENT_END: Seed = Seed::Operation {
+    file: STATE,
+    anchor: "pub(crate) fn children_ended",
+    operation: "fetch_sub",
+    fault: Fault::Weaken(0, "Acquire"),
+};
+
+/// Two children that count themselves out at once may count out one.
+pub(super) const SPLIT_END: Seed = Seed::Operation {
+    file: STATE,
+    anchor: "pub(crate) fn children_ended",
+    operation: "fetch_sub",
+    fault: Fault::Split,
+};
+
+/// Counting in is a read and a write.
+pub(super) const SPLIT_START: Seed = Seed::Operation {
+    file: STATE,
+    anchor: "pub(crate) fn child_added_if_open",
+    operation: "fetch_update",
+    fault: Fault::Split,
+};
+
+/// The sleeping root is not notified.
+pub(super) const ROOT_SLEEPS_ON: Seed = Seed::Operation {
+    file: "tree/root.rs",
+    anchor: "pub(crate) fn wake_by_ref",
+    operation: "notify_one",
+    fault: Fault::Remove,
+};
+
+/// A wake does not reach the parker's state.
+pub(super) const WORKER_SLEEPS_ON: Seed = Seed::Operation {
+    file: "sched/parker.rs",
+    anchor: "pub(crate) fn unpark(",
+    operation: "swap",
+    fault: Fault::Remove,
+};
+
+/// A foreign waker signs out without publishing what it did.
+pub(super) const SILENT_VISIT: Seed = Seed::Operation {
+    file: "sched/mod.rs",
+    anchor: "Release: pairs with Acquire in `wait_until_none`",
+    operation: "fetch_sub",
+    fault: Fault::Weaken(0, "Relaxed"),
+};
