@@ -36,7 +36,7 @@ pub(super) const MODELS: &[Model] = &[
         checks: "a scope's child, on a thread of its own, begins a grace period while the scope's task parks",
         threads: 3,
         quick: Some(2),
-        full: 1,
+        full: 2,
         body: grace_against_scope_park,
         bug: "nobody keeps the end of the grace period",
         seed: NOT_TIMED,
