@@ -5,6 +5,7 @@
 //! 16 KiB that was up to half of the server's time. What is put aside here is warm, and is of the size that was needed.
 
 use std::cell::RefCell;
+use std::ops::Range;
 
 /// The most that one thread keeps, in bytes.
 const MOST: usize = 2 << 20;
@@ -32,12 +33,11 @@ pub(crate) fn take(capacity: usize, most: usize) -> Vec<u8> {
     spare.unwrap_or_else(|| Vec::with_capacity(capacity))
 }
 
-/// Replaces a buffer by one with room for `capacity` bytes, at least what it holds, and for no more than the larger of
-/// that and `most`; then puts it aside.
-pub(crate) fn grow(buffer: &mut Vec<u8>, capacity: usize, most: usize) {
-    let mut longer = take(capacity, most);
-    longer.extend_from_slice(buffer);
-    give(std::mem::replace(buffer, longer));
+/// Replaces a buffer by one, as [`take`] gives it, that holds this part of what it holds; then puts it aside.
+pub(crate) fn replace(buffer: &mut Vec<u8>, part: Range<usize>, capacity: usize, most: usize) {
+    let mut other = take(capacity, most);
+    other.extend_from_slice(&buffer[part]);
+    give(std::mem::replace(buffer, other));
 }
 
 /// Puts a buffer aside, or frees it if it is small or there are enough.
@@ -95,11 +95,14 @@ mod tests {
     }
 
     #[test]
-    fn a_buffer_that_grows_keeps_what_it_holds() {
+    fn a_buffer_that_is_replaced_keeps_the_part_that_is_asked_for() {
         let mut buffer = vec![b'x'; 2000];
-        grow(&mut buffer, 9000, 9000);
+        replace(&mut buffer, 0..2000, 9000, 9000);
         assert_eq!((buffer.len(), buffer.capacity(), kept()), (2000, 9000, 2000));
         assert!(buffer.iter().all(|&byte| byte == b'x'));
+        buffer.extend_from_slice(b"yz");
+        replace(&mut buffer, 2000..2001, 10, 10);
+        assert_eq!((&buffer[..], buffer.capacity(), kept()), (&b"y"[..], 10, 11_000));
     }
 
     #[test]

@@ -73,9 +73,8 @@ impl Queue {
         } else {
             // Not more than twice what it will hold.
             let capacity = (2 * self.bytes.capacity()).clamp(needed, 2 * needed).max(Self::LEAST);
-            let mut bytes = spare::take(capacity, 2 * needed);
-            bytes.extend_from_slice(self.bytes());
-            spare::give(std::mem::replace(&mut self.bytes, bytes));
+            let queued = self.start..self.bytes.len();
+            spare::replace(&mut self.bytes, queued, capacity, 2 * needed);
         }
         self.start = 0;
     }

@@ -108,15 +108,17 @@ impl Inbox {
     }
 
     fn read_behind<E>(&mut self, read: impl FnOnce(&mut [u8]) -> Result<usize, E>) -> Result<usize, E> {
-        self.kept.copy_within(self.start..self.filled, 0);
-        (self.start, self.filled) = (0, self.len());
-        let end = self.filled + Self::CHUNK;
+        let (here, len) = (self.start..self.filled, self.len());
+        let end = len + Self::CHUNK;
         if self.kept.capacity() < end {
             // Doubling, as a `Vec` does by itself, but never beyond what a longest frame needs.
             let longest = self.longest();
             let capacity = (2 * self.kept.capacity()).min(longest).max(end);
-            spare::grow(&mut self.kept, capacity, longest);
+            spare::replace(&mut self.kept, here, capacity, longest);
+        } else {
+            self.kept.copy_within(here, 0);
         }
+        (self.start, self.filled) = (0, len);
         if self.kept.len() < end {
             self.kept.resize(end, 0);
         }
@@ -138,8 +140,7 @@ impl Inbox {
             self.clear();
         } else if left <= Self::LITTLE && self.kept.capacity() > Self::CHUNK {
             // A long frame has gone; the buffer that it needed goes too.
-            let rest = self.kept[self.start..self.filled].to_vec();
-            spare::give(std::mem::replace(&mut self.kept, rest));
+            spare::replace(&mut self.kept, self.start..self.filled, left, left);
             (self.start, self.filled) = (0, left);
         }
     }
@@ -149,11 +150,11 @@ impl Inbox {
         if rest.is_empty() {
             self.clear();
         } else {
-            self.kept.clear();
             if self.kept.capacity() < rest.len() {
                 let most = (4 * rest.len()).min(self.longest());
-                spare::grow(&mut self.kept, rest.len(), most);
+                spare::replace(&mut self.kept, 0..0, rest.len(), most);
             }
+            self.kept.clear();
             self.kept.extend_from_slice(rest);
             (self.start, self.filled) = (0, rest.len());
         }

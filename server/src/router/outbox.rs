@@ -303,6 +303,7 @@ fn reserve(buffer: &mut Vec<u8>, more: usize, limit: usize) {
     let needed = buffer.len() + more;
     if needed > buffer.capacity() {
         let capacity = (2 * buffer.capacity()).max(64).min(limit).max(needed);
-        spare::grow(buffer, capacity, (2 * capacity).min(limit));
+        let all = 0..buffer.len();
+        spare::replace(buffer, all, capacity, (2 * capacity).min(limit));
     }
 }
