@@ -161,16 +161,22 @@ pub(crate) fn with_worker_of<R>(sched: SchedRef, f: impl FnOnce(&Worker) -> R) -
         if context.sched.get() != Some(sched) {
             return None;
         }
-        let worker = context.worker.get()?;
-        // SAFETY: alive while it is set, by the context's invariant; this thread alone unsets it, after `f`.
-        Some(f(unsafe { worker.as_ref() }))
+        context.with_worker(f)
     })
 }
 
 /// Runs `f` on the current thread's worker, whose-ever it is.
 pub(crate) fn with_worker<R>(f: impl FnOnce(&Worker) -> R) -> Option<R> {
-    let sched = CONTEXT.with(|context| context.sched.get())?;
-    with_worker_of(sched, f)
+    CONTEXT.with(|context| context.with_worker(f))
+}
+
+impl Context {
+    #[inline]
+    fn with_worker<R>(&self, f: impl FnOnce(&Worker) -> R) -> Option<R> {
+        let worker = self.worker.get()?;
+        // SAFETY: alive while it is set, by the context's invariant; this thread alone unsets it, after `f`.
+        Some(f(unsafe { worker.as_ref() }))
+    }
 }
 
 /// Whether the current thread is one of `sched`'s workers, be it below roots of other runtimes.
