@@ -5,46 +5,17 @@
 
 mod common;
 
-use common::{Gate, runtime, watched};
+use common::{FOREIGN_EVERY, Gate, SPAWNED_RUN, order_of_passing, runtime, watched};
 use futures_lite::AsyncReadExt;
 use futures_lite::future::poll_once;
 use std::cell::Cell;
 use std::io::Write;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use treescope::net::TcpListener;
 use treescope::{hand_over, yield_now};
 
-/// `SPAWNED_RUN` of `sched/worker.rs`.
-const SPAWNED_RUN: u64 = 16;
-/// `FOREIGN_EVERY` of `sched/worker.rs`.
-const FOREIGN_EVERY: u64 = 61;
 /// `AHEAD_MAX` of `sched/worker.rs`.
 const AHEAD_MAX: usize = 16;
-
-/// Lets `tasks` wait at gates on one worker, opens the gates by `open`, and gives the order in which they passed.
-fn order_of_passing(tasks: usize, open: impl Fn(&[Gate]) + Send + Sync) -> Vec<usize> {
-    let order = &Mutex::new(Vec::new());
-    let open = &open;
-    runtime(1).block_on(async |root| {
-        root.scope(async move |scope| {
-            let gates: &[Gate] = &*scope.alloc(Vec::from_iter((0..tasks).map(|_| Gate::new())));
-            let parked = &*scope.alloc(AtomicUsize::new(0));
-            for (n, gate) in gates.iter().enumerate() {
-                scope.spawn(async move {
-                    parked.fetch_add(1, Ordering::SeqCst);
-                    gate.pass().await;
-                    order.lock().unwrap().push(n);
-                });
-            }
-            while parked.load(Ordering::SeqCst) < tasks {
-                yield_now().await;
-            }
-            open(gates);
-        });
-    });
-    std::mem::take(&mut *order.lock().unwrap())
-}
 
 #[test]
 fn the_first_task_woken_in_a_hand_over_is_the_next_one() {

@@ -6,7 +6,7 @@
 
 mod common;
 
-use common::{Gate, runtime, watched};
+use common::{FOREIGN_EVERY, Gate, SPAWNED_RUN, order_of_passing, runtime, watched};
 use futures_lite::AsyncReadExt;
 use futures_lite::future::poll_once;
 use std::future::{Future, poll_fn};
@@ -22,10 +22,6 @@ use treescope::{Scope, yield_now};
 
 type Boxed<'scope> = Pin<Box<dyn Future<Output = ()> + Send + 'scope>>;
 
-/// `SPAWNED_RUN` of `sched/worker.rs`.
-const SPAWNED_RUN: u64 = 16;
-/// `FOREIGN_EVERY` of `sched/worker.rs`.
-const FOREIGN_EVERY: u64 = 61;
 /// `OLDEST_WAIT` of `sched/worker.rs`.
 const OLDEST_WAIT: Duration = Duration::from_millis(100);
 /// `Budget::FULL` of `sched/budget.rs`.
@@ -274,25 +270,9 @@ fn an_always_ready_task_yields_to_others() {
 #[test]
 fn woken_tasks_run_in_the_order_in_which_they_were_woken() {
     watched(|| {
-        let order = &Mutex::new(Vec::new());
-        runtime(1).block_on(async |root| {
-            root.scope(async move |scope| {
-                let gates: &[Gate] = &*scope.alloc(Vec::from_iter((0..50).map(|_| Gate::new())));
-                let parked = &*scope.alloc(AtomicUsize::new(0));
-                for (n, gate) in gates.iter().enumerate() {
-                    scope.spawn(async move {
-                        parked.fetch_add(1, Ordering::SeqCst);
-                        gate.pass().await;
-                        order.lock().unwrap().push(n);
-                    });
-                }
-                while parked.load(Ordering::SeqCst) < gates.len() {
-                    yield_now().await;
-                }
-                gates.iter().for_each(Gate::open);
-            });
-        });
-        assert!(order.lock().unwrap().is_sorted(), "{order:?}");
+        let order = order_of_passing(50, |gates| gates.iter().for_each(Gate::open));
+        assert_eq!(order.len(), 50);
+        assert!(order.is_sorted(), "{order:?}");
     });
 }
 

@@ -4,10 +4,12 @@
 #![allow(dead_code, unused_imports, unused_macros)]
 
 mod ledger;
+mod order;
 mod tools;
 mod watchdog;
 
 pub(crate) use ledger::{Item, Ledger, OnDrop};
+pub(crate) use order::{FOREIGN_EVERY, SPAWNED_RUN, order_of_passing};
 pub(crate) use tools::{Gate, Thrown, Trap, block_here, caught, poll_once, throw, thrown};
 pub(crate) use watchdog::watched;
 
