@@ -6,11 +6,13 @@
 //! - `schedules`: larger programs for random schedules (under `cfg(shuttle)` only)
 //! - [`mutant`]: the orderings, each weaker than it is written
 //! - [`seed`]: a bug seeded at one operation of the runtime, found by its source text
+//! - [`bugs`]: the seeds that several models and programs have in common
 //! - [`source`]: the runtime's sources, as text
 //! - [`child`]: one model in a process of its own
 //!
 //! [loom]: https://docs.rs/loom
 
+pub mod bugs;
 pub mod child;
 #[cfg(loom)]
 pub mod models;

@@ -16,6 +16,7 @@ use shuttle::sync::{Arc, Mutex};
 use shuttle::{Config, FailurePersistence, Runner, thread};
 use treescope::{Runtime, Scope, time, yield_now};
 
+use crate::bugs::{NO_MARK, SILENT_BELL, STATE, WORKER_SLEEPS_ON};
 use crate::child::EXECUTIONS;
 use crate::seed::{Fault, Seed};
 
@@ -45,7 +46,7 @@ pub const PROGRAMS: &[Program] = &[
         body: tree,
         bug: "counting in is a read and a write",
         seed: Seed::Operation {
-            file: "tree/state.rs",
+            file: STATE,
             anchor: "pub(crate) fn children_added",
             operation: "fetch_add",
             fault: Fault::Split,
@@ -57,12 +58,7 @@ pub const PROGRAMS: &[Program] = &[
         threads: 8,
         body: aborts,
         bug: "an abort leaves no mark",
-        seed: Seed::Operation {
-            file: "tree/state.rs",
-            anchor: "pub(crate) fn mark(&self",
-            operation: "fetch_or",
-            fault: Fault::Remove,
-        },
+        seed: NO_MARK,
     },
     Program {
         name: "foreign_wakes",
@@ -70,12 +66,7 @@ pub const PROGRAMS: &[Program] = &[
         threads: 9,
         body: foreign_wakes,
         bug: "no wake reaches a worker that sleeps",
-        seed: Seed::Operation {
-            file: "sched/parker.rs",
-            anchor: "pub(crate) fn unpark(",
-            operation: "swap",
-            fault: Fault::Remove,
-        },
+        seed: WORKER_SLEEPS_ON,
     },
     Program {
         name: "places",
@@ -96,12 +87,7 @@ pub const PROGRAMS: &[Program] = &[
         threads: 8,
         body: deadlines,
         bug: "a ring does not reach the driver's bell",
-        seed: Seed::Operation {
-            file: "driver/bell.rs",
-            anchor: "pub(super) fn ring(",
-            operation: "swap",
-            fault: Fault::Remove,
-        },
+        seed: SILENT_BELL,
     },
 ];
 

@@ -5,9 +5,9 @@ use std::future::pending;
 use treescope::model::Borrowed;
 use treescope::yield_now;
 
-use super::bugs::NO_MARK;
-use super::whole::{LastUse, aborted, runtime};
-use super::{Model, all_is_shown, asleep};
+use super::Model;
+use super::whole::{LastUse, abort_beside, runtime};
+use crate::bugs::NO_MARK;
 
 pub(super) const MODELS: &[Model] = &[
     Model {
@@ -53,76 +53,56 @@ pub(super) const MODELS: &[Model] = &[
 ];
 
 fn against_park() {
-    let runtime = asleep(|| runtime(1));
-    let borrowed = Borrowed::new();
-    aborted(|| {
-        runtime.block_on(async |scope| {
-            let capture = LastUse(&borrowed);
+    abort_beside(
+        || runtime(1),
+        |scope, last| {
             scope.spawn(async move {
-                let _capture = capture;
+                let _last = last;
                 pending::<()>().await;
             });
-            scope.abort();
-        });
-    });
-    drop(borrowed);
-    all_is_shown();
+        },
+    );
 }
 
 fn against_second_park() {
-    let runtime = asleep(|| runtime(1));
-    let borrowed = Borrowed::new();
-    aborted(|| {
-        runtime.block_on(async |scope| {
-            let capture = LastUse(&borrowed);
+    abort_beside(
+        || runtime(1),
+        |scope, last| {
             scope.spawn(async move {
-                let _capture = capture;
+                let _last = last;
                 yield_now().await;
                 pending::<()>().await;
             });
-            scope.abort();
-        });
-    });
-    drop(borrowed);
-    all_is_shown();
+        },
+    );
 }
 
 fn against_scope() {
-    let runtime = asleep(|| runtime(1));
-    let borrowed = Borrowed::new();
-    aborted(|| {
-        runtime.block_on(async |scope| {
-            let capture = LastUse(&borrowed);
+    abort_beside(
+        || runtime(1),
+        |scope, outer| {
             scope.scope(async move |inner| {
                 let value = &*inner.alloc(Borrowed::new());
-                let (inner_capture, _capture) = (LastUse(value), capture);
+                let (last, _outer) = (LastUse(value), outer);
                 inner.spawn(async move {
-                    let _capture = inner_capture;
+                    let _last = last;
                     pending::<()>().await;
                 });
             });
-            scope.abort();
-        });
-    });
-    drop(borrowed);
-    all_is_shown();
+        },
+    );
 }
 
 fn against_spawn() {
-    let runtime = asleep(|| runtime(1));
-    let borrowed = Borrowed::new();
-    aborted(|| {
-        runtime.block_on(async |scope| {
-            let last = LastUse(&borrowed);
+    abort_beside(
+        || runtime(1),
+        |scope, last| {
             scope.spawn(async move {
                 scope.spawn(async move {
                     let _last = last;
                     pending::<()>().await;
                 });
             });
-            scope.abort();
-        });
-    });
-    drop(borrowed);
-    all_is_shown();
+        },
+    );
 }

@@ -5,8 +5,8 @@ use loom::sync::atomic::{AtomicUsize, Ordering};
 use loom::thread::{self, JoinHandle};
 use treescope::model::{Child, Root, Signal};
 
-use super::bugs::{NO_MARK, SILENT_END, STATE};
 use super::{ALL, Model, bug};
+use crate::bugs::{NO_MARK, SILENT_END, STATE};
 use crate::seed::{Fault, Seed};
 
 pub(super) const MODELS: &[Model] = &[

@@ -6,9 +6,9 @@ use std::future::pending;
 use treescope::model::Borrowed;
 use treescope::{time, yield_now};
 
-use super::bugs::{NO_MARK, SILENT_END};
-use super::whole::{LastUse, TICK, aborted, with_virtual_clock};
+use super::whole::{LastUse, TICK, abort_beside, aborted, with_virtual_clock};
 use super::{Model, all_is_shown, asleep};
+use crate::bugs::{NO_MARK, SILENT_BELL, SILENT_END};
 use crate::seed::{Fault, Seed};
 
 pub(super) const MODELS: &[Model] = &[
@@ -20,12 +20,7 @@ pub(super) const MODELS: &[Model] = &[
         full: 3,
         body: sleep_against_abort,
         bug: "a ring does not reach the driver's bell",
-        seed: Seed::Operation {
-            file: "driver/bell.rs",
-            anchor: "pub(super) fn ring(",
-            operation: "swap",
-            fault: Fault::Remove,
-        },
+        seed: SILENT_BELL,
     },
     Model {
         name: "clock::jumps_when_all_is_quiet",
@@ -65,20 +60,12 @@ pub(super) const MODELS: &[Model] = &[
 ];
 
 fn sleep_against_abort() {
-    let runtime = asleep(with_virtual_clock);
-    let borrowed = Borrowed::new();
-    aborted(|| {
-        runtime.block_on(async |scope| {
-            let last = LastUse(&borrowed);
-            scope.spawn(async move {
-                time::sleep(TICK).await;
-                drop(last);
-            });
-            scope.abort();
+    abort_beside(with_virtual_clock, |scope, last| {
+        scope.spawn(async move {
+            time::sleep(TICK).await;
+            drop(last);
         });
     });
-    drop(borrowed);
-    all_is_shown();
 }
 
 fn jumps_when_all_is_quiet() {

@@ -4,8 +4,8 @@ use loom::sync::Arc;
 use loom::thread::{self, JoinHandle};
 use treescope::model::{Borrowed, Door, Root, Signal};
 
-use super::bugs::{NO_MARK, SILENT_END, SPLIT_START};
 use super::{ALL, Model, bug};
+use crate::bugs::{NO_MARK, SILENT_END, SPLIT_START};
 use crate::seed::Seed;
 
 pub(super) const MODELS: &[Model] = &[

@@ -2,9 +2,9 @@
 
 use treescope::model::Borrowed;
 
-use super::bugs::{SILENT_END, SPLIT_END};
 use super::whole::{LastUse, runtime};
 use super::{Model, all_is_shown, asleep};
+use crate::bugs::{SILENT_END, SPLIT_END};
 
 pub(super) const MODELS: &[Model] = &[
     Model {

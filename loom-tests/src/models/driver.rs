@@ -11,6 +11,7 @@ use loom::thread;
 use treescope::model::{Driver, Readiness, Signal};
 
 use super::{ALL, Model, bug};
+use crate::bugs::SILENT_BELL;
 use crate::seed::{Fault, Seed};
 
 const BELL: &str = "driver/bell.rs";
@@ -54,12 +55,7 @@ pub(super) const MODELS: &[Model] = &[
         full: ALL,
         body: arm_against_jump,
         bug: "the turn is not told",
-        seed: Seed::Operation {
-            file: BELL,
-            anchor: "pub(super) fn ring(",
-            operation: "swap",
-            fault: Fault::Remove,
-        },
+        seed: SILENT_BELL,
     },
     Model {
         name: "driver::interrupts_hand_over",

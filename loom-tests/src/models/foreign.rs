@@ -7,9 +7,9 @@ use loom::sync::{Arc, Mutex};
 use loom::thread;
 use treescope::model::{Borrowed, on_another_thread};
 
-use super::bugs::{ROOT_SLEEPS_ON, SILENT_VISIT, STATE};
 use super::whole::{LastUse, Shared, giver, runtime, taker};
 use super::{Model, asleep};
+use crate::bugs::{ROOT_SLEEPS_ON, SILENT_VISIT, STATE};
 use crate::seed::{Fault, Seed};
 
 pub(super) const MODELS: &[Model] = &[

@@ -6,9 +6,9 @@ use std::task::Poll;
 
 use treescope::model::{Borrowed, Signal, on_another_thread};
 
-use super::bugs::{ROOT_SLEEPS_ON, SILENT_END};
 use super::whole::{LastUse, runtime};
 use super::{Model, all_is_shown, asleep};
+use crate::bugs::{ROOT_SLEEPS_ON, SILENT_END};
 
 pub(super) const MODELS: &[Model] = &[
     Model {

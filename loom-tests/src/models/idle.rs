@@ -8,8 +8,8 @@ use loom::sync::atomic::{AtomicUsize, Ordering};
 use loom::thread;
 use treescope::model::{Driver, Idle, Parker};
 
-use super::bugs::WORKER_SLEEPS_ON;
 use super::{ALL, Model, bug};
+use crate::bugs::WORKER_SLEEPS_ON;
 use crate::seed::{Fault, Seed};
 
 pub(super) const MODELS: &[Model] = &[

@@ -2,9 +2,9 @@
 
 use treescope::local::LocalRuntime;
 
-use super::bugs::{SILENT_VISIT, WORKER_SLEEPS_ON};
 use super::whole::{Shared, builder, giver, taker};
 use super::{ALL, Model};
+use crate::bugs::{SILENT_VISIT, WORKER_SLEEPS_ON};
 
 pub(super) const MODELS: &[Model] = &[
     Model {

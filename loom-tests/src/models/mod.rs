@@ -12,7 +12,6 @@ use crate::seed::Seed;
 
 mod abort;
 mod blocking;
-mod bugs;
 mod cancel;
 mod clock;
 mod closing;

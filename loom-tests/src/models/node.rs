@@ -10,8 +10,8 @@ use loom::sync::Arc;
 use loom::thread::{self, JoinHandle};
 use treescope::model::{Child, Root};
 
-use super::bugs::{SILENT_END, SPLIT_END, SPLIT_START, STATE};
 use super::{ALL, Model};
+use crate::bugs::{SILENT_END, SPLIT_END, SPLIT_START, STATE};
 use crate::seed::{Fault, Seed};
 
 pub(super) const MODELS: &[Model] = &[

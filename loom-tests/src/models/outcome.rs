@@ -6,9 +6,9 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use loom::thread;
 use treescope::model::Borrowed;
 
-use super::bugs::{NO_MARK, SILENT_END, STATE};
 use super::whole::{LastUse, runtime, with_virtual_clock};
 use super::{Model, all_is_shown, asleep, explored_from_here, not_yet_explored};
+use crate::bugs::{NO_MARK, SILENT_END, STATE};
 use crate::seed::{Fault, Seed};
 
 pub(super) const MODELS: &[Model] = &[

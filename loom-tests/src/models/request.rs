@@ -6,9 +6,9 @@ use std::time::Duration;
 use loom::thread;
 use treescope::model::Borrowed;
 
-use super::bugs::{NO_MARK, NOT_TIMED};
 use super::whole::{LastUse, Shown, TICK, aborted, with_virtual_clock};
 use super::{Model, all_is_shown, asleep, explored_from_here, not_yet_explored};
+use crate::bugs::{NO_MARK, NOT_TIMED};
 
 pub(super) const MODELS: &[Model] = &[
     Model {

@@ -5,8 +5,8 @@ use loom::sync::atomic::{AtomicUsize, Ordering};
 use loom::thread;
 use treescope::model::{AwakeRoots, Signal};
 
-use super::bugs::ROOT_SLEEPS_ON;
 use super::{ALL, Model};
+use crate::bugs::ROOT_SLEEPS_ON;
 use crate::seed::{Fault, Seed};
 
 pub(super) const MODELS: &[Model] = &[

@@ -2,9 +2,9 @@
 
 use treescope::model::Borrowed;
 
-use super::bugs::{SILENT_END, STATE};
 use super::whole::{LastUse, runtime};
 use super::{Model, all_is_shown, asleep, explored_from_here, not_yet_explored};
+use crate::bugs::{SILENT_END, STATE};
 use crate::seed::{Fault, Seed};
 
 pub(super) const MODELS: &[Model] = &[

@@ -8,8 +8,8 @@ use loom::sync::atomic::{AtomicUsize, Ordering};
 use loom::thread;
 use treescope::model::Visitors;
 
-use super::bugs::SILENT_VISIT;
 use super::{ALL, Model, bug};
+use crate::bugs::SILENT_VISIT;
 use crate::seed::{Fault, Seed};
 
 const FILE: &str = "sched/mod.rs";

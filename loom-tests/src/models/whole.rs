@@ -10,9 +10,9 @@ use loom::sync::atomic::{AtomicBool, Ordering};
 use loom::sync::{Arc, Mutex};
 use loom::thread::{self, JoinHandle};
 use treescope::model::Borrowed;
+use treescope::{Builder, Runtime, Scope};
 
-use super::all_is_shown;
-use treescope::{Builder, Runtime};
+use super::{all_is_shown, asleep};
 
 /// What a virtual clock moves by.
 pub(super) const TICK: Duration = Duration::from_millis(1);
@@ -36,6 +36,23 @@ pub(super) fn with_virtual_clock() -> Runtime {
 /// Runs `body`, whose root is aborted.
 pub(super) fn aborted(body: impl FnOnce()) {
     assert!(catch_unwind(AssertUnwindSafe(body)).is_err(), "an aborted root has no value");
+}
+
+/// Aborts a root beside what `begin` spawns, which holds a last use of what the root borrows.
+pub(super) fn abort_beside(
+    start: impl FnOnce() -> Runtime,
+    begin: impl for<'scope, 'env> FnOnce(&'scope Scope<'scope, 'env>, LastUse<'env>),
+) {
+    let runtime = asleep(start);
+    let borrowed = Borrowed::new();
+    aborted(|| {
+        runtime.block_on(async |scope| {
+            begin(scope, LastUse(&borrowed));
+            scope.abort();
+        });
+    });
+    drop(borrowed);
+    all_is_shown();
 }
 
 /// What a model is about has happened when this is dropped.

@@ -7,8 +7,8 @@ use loom::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use loom::sync::{Arc, Mutex};
 use treescope::model::{Crew, Signal};
 
-use super::bugs::WORKER_SLEEPS_ON;
 use super::{ALL, Model, all_is_shown, asleep};
+use crate::bugs::WORKER_SLEEPS_ON;
 use crate::seed::{Fault, Seed};
 
 pub(super) const MODELS: &[Model] = &[

@@ -1,11 +1,12 @@
-//! Bugs that more than one model catches.
+//! Bugs that more than one model or program catches.
 
 use crate::seed::{Fault, Seed};
 
-pub(super) const STATE: &str = "tree/state.rs";
+/// Where the states of nodes are.
+pub const STATE: &str = "tree/state.rs";
 
 /// A mark is not set.
-pub(super) const NO_MARK: Seed = Seed::Operation {
+pub const NO_MARK: Seed = Seed::Operation {
     file: STATE,
     anchor: "pub(crate) fn mark(&self",
     operation: "fetch_or",
@@ -13,7 +14,7 @@ pub(super) const NO_MARK: Seed = Seed::Operation {
 };
 
 /// An instant is put down where nobody looks.
-pub(super) const NOT_TIMED: Seed = Seed::Operation {
+pub const NOT_TIMED: Seed = Seed::Operation {
     file: STATE,
     anchor: "pub(crate) fn set_timed(&self",
     operation: "fetch_or",
@@ -21,7 +22,7 @@ pub(super) const NOT_TIMED: Seed = Seed::Operation {
 };
 
 /// A child counts itself out without publishing what it did.
-pub(super) const SILENT_END: Seed = Seed::Operation {
+pub const SILENT_END: Seed = Seed::Operation {
     file: STATE,
     anchor: "pub(crate) fn children_ended",
     operation: "fetch_sub",
@@ -29,7 +30,7 @@ pub(super) const SILENT_END: Seed = Seed::Operation {
 };
 
 /// Two children that count themselves out at once may count out one.
-pub(super) const SPLIT_END: Seed = Seed::Operation {
+pub const SPLIT_END: Seed = Seed::Operation {
     file: STATE,
     anchor: "pub(crate) fn children_ended",
     operation: "fetch_sub",
@@ -37,7 +38,7 @@ pub(super) const SPLIT_END: Seed = Seed::Operation {
 };
 
 /// Counting in is a read and a write.
-pub(super) const SPLIT_START: Seed = Seed::Operation {
+pub const SPLIT_START: Seed = Seed::Operation {
     file: STATE,
     anchor: "pub(crate) fn child_added_if_open",
     operation: "fetch_update",
@@ -45,7 +46,7 @@ pub(super) const SPLIT_START: Seed = Seed::Operation {
 };
 
 /// The sleeping root is not notified.
-pub(super) const ROOT_SLEEPS_ON: Seed = Seed::Operation {
+pub const ROOT_SLEEPS_ON: Seed = Seed::Operation {
     file: "tree/root.rs",
     anchor: "pub(crate) fn wake_by_ref",
     operation: "notify_one",
@@ -53,7 +54,7 @@ pub(super) const ROOT_SLEEPS_ON: Seed = Seed::Operation {
 };
 
 /// A wake does not reach the parker's state.
-pub(super) const WORKER_SLEEPS_ON: Seed = Seed::Operation {
+pub const WORKER_SLEEPS_ON: Seed = Seed::Operation {
     file: "sched/parker.rs",
     anchor: "pub(crate) fn unpark(",
     operation: "swap",
@@ -61,9 +62,17 @@ pub(super) const WORKER_SLEEPS_ON: Seed = Seed::Operation {
 };
 
 /// A foreign waker signs out without publishing what it did.
-pub(super) const SILENT_VISIT: Seed = Seed::Operation {
+pub const SILENT_VISIT: Seed = Seed::Operation {
     file: "sched/mod.rs",
     anchor: "Release: pairs with Acquire in `wait_until_none`",
     operation: "fetch_sub",
     fault: Fault::Weaken(0, "Relaxed"),
+};
+
+/// A ring does not reach the driver's bell.
+pub const SILENT_BELL: Seed = Seed::Operation {
+    file: "driver/bell.rs",
+    anchor: "pub(super) fn ring(",
+    operation: "swap",
+    fault: Fault::Remove,
 };
