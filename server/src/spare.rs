@@ -14,6 +14,10 @@ const SEARCHED: usize = 8;
 /// Smaller buffers the allocator has at hand.
 const LEAST: usize = 1 << 10;
 
+/// A connection keeps a buffer up to this size while there is nothing to write. More would be most of an idle
+/// connection's memory; less, and an occasional small frame would allocate every time.
+pub(crate) const KEPT_WHEN_IDLE: usize = 512;
+
 thread_local! {
     static SPARE: RefCell<Spare> = const { RefCell::new(Spare { buffers: Vec::new(), bytes: 0 }) };
 }
@@ -38,6 +42,15 @@ pub(crate) fn replace(buffer: &mut Vec<u8>, part: Range<usize>, capacity: usize,
     let mut other = take(capacity, most);
     other.extend_from_slice(&buffer[part]);
     give(std::mem::replace(buffer, other));
+}
+
+/// Empties the buffer of a connection that has nothing to write, and puts it aside if it is not [kept](KEPT_WHEN_IDLE).
+pub(crate) fn give_unless_kept(buffer: &mut Vec<u8>) {
+    if buffer.capacity() > KEPT_WHEN_IDLE {
+        give(std::mem::take(buffer));
+    } else {
+        buffer.clear();
+    }
 }
 
 /// Puts a buffer aside, or frees it if it is small or there are enough.

@@ -1,7 +1,7 @@
 //! Allocations and bytes per operation: `cargo run --release -p benches --bin allocs`.
 //!
 //! A program of its own because its allocator counts, which costs time. What the work itself allocates, such as its
-//! vector of handles, is in the figures, the same on every runtime.
+//! vector of handles, is in the figures, the same on every runtime. With `--features async-executor` it counts that one, too.
 #![forbid(unsafe_code)]
 
 use std::alloc::System;
@@ -41,7 +41,9 @@ fn main() -> ExitCode {
     for entry in
         works::all().filter(|entry| entry.manner == Manner::Repeated && wanted(entry.name, &options.work))
     {
-        let peers = PEERS.iter().filter(|peer| entry.is_for(peer) && wanted(peer.name, &options.runtime));
+        let peers = PEERS
+            .iter()
+            .filter(|peer| peer.is_here() && entry.is_for(peer) && wanted(peer.name, &options.runtime));
         for peer in peers {
             let counted = count(entry, peer, entry.workers.unwrap_or(options.workers));
             if !options.json {

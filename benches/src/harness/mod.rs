@@ -12,6 +12,7 @@ use clap::Parser;
 mod counts;
 mod options;
 mod plot;
+mod programs;
 mod progress;
 mod results;
 mod rounds;
@@ -23,8 +24,9 @@ use options::{Command, Options};
 
 pub use counts::Allocations;
 
-/// The bench target's `main`; `allocs` is the program that counts allocations.
-pub fn main(allocs: &Path) -> ExitCode {
+/// The bench target's `main`, and that of the programs that run slots for it. `allocs` is the program that counts
+/// allocations; without it, only slots are run.
+pub fn main(allocs: Option<&Path>) -> ExitCode {
     // Without `--bench`, which cargo adds, and without any option, this is `cargo test --benches`.
     if std::env::args().len() == 1 {
         eprintln!("nothing to test here; measure with: cargo bench -p benches -- [options]");
@@ -39,7 +41,12 @@ pub fn main(allocs: &Path) -> ExitCode {
             options::list(&options);
             Ok(ExitCode::SUCCESS)
         }
-        None => rounds::run(&options, allocs),
+        None => match allocs {
+            Some(allocs) => rounds::run(&options, allocs),
+            None => {
+                Err("this program runs slots for another; measure with: cargo bench -p benches".to_owned())
+            }
+        },
     };
     outcome.unwrap_or_else(|error| {
         eprintln!("error: {error}");

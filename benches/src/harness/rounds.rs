@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use super::options::{Options, Slot};
+use super::programs::Programs;
 use super::progress::Progress;
 use super::results::{Cell, Results};
 use super::{counts, plot, slot, table};
@@ -27,12 +28,14 @@ pub(super) fn run(options: &Options, allocs: &Path) -> Result<ExitCode, String> 
         .map(|entry| (entry, peers.iter().copied().filter(|peer| entry.is_for(peer)).collect()))
         .filter(|(_, peers): &(_, Vec<_>)| !peers.is_empty())
         .collect();
+    let programs =
+        Programs::build(&plan.iter().flat_map(|(_, peers)| peers.iter().copied()).collect::<Vec<_>>())?;
     let slots: usize = plan.iter().map(|(_, peers)| peers.len()).sum();
     let mut progress = Progress::new(slots, options.rounds());
 
     let mut results = Results::new(Machine::look(options.setting()));
     for (entry, peers) in &plan {
-        results.cells.extend(measure(options, entry, peers, allocs, &mut progress));
+        results.cells.extend(measure(options, entry, peers, &programs, allocs, &mut progress));
     }
     progress.done();
     results.compare();
@@ -63,6 +66,7 @@ fn measure(
     options: &Options,
     entry: &Entry,
     peers: &[&Peer],
+    programs: &Programs,
     allocs: &Path,
     progress: &mut Progress,
 ) -> Vec<Cell> {
@@ -78,9 +82,8 @@ fn measure(
             progress.show(round, entry.name, peer.name);
             // What hung or died will do so again: once is enough, and not worth the time limit of every round.
             let report = if cell.failures.is_empty() {
-                slot::run(&slot(peer), LIMIT).inspect_err(|error| {
-                    progress.say(&format!("{} on {}: {error}", entry.name, peer.name));
-                })
+                let report = programs.of(peer).and_then(|program| slot::run(program, &slot(peer), LIMIT));
+                report.inspect_err(|error| progress.say(&format!("{} on {}: {error}", entry.name, peer.name)))
             } else {
                 Err("not tried again".to_owned())
             };
@@ -89,7 +92,8 @@ fn measure(
         }
     }
     for (cell, peer) in cells.iter_mut().zip(peers) {
-        if options.counts && cell.failures.is_empty() {
+        // The program that counts allocations is built without what is not in this one.
+        if options.counts && cell.failures.is_empty() && peer.is_here() {
             progress.count(entry.name, peer.name);
             for (name, count) in counts::all(entry, peer, &slot(peer), allocs) {
                 match count {

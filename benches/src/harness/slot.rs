@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io::Read;
+use std::path::Path;
 use std::process::{Child, Command, ExitCode, Stdio};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
@@ -85,12 +86,11 @@ pub(super) fn client(processors: &[usize], load: &Load) -> Result<ExitCode, Stri
     Ok(ExitCode::SUCCESS)
 }
 
-/// Runs a slot and waits for what it prints, at most `limit`.
+/// Has `program` run a slot, and waits for what it prints, at most `limit`.
 ///
 /// # Errors
 /// One line: that it hung, or how it ended and what it said last.
-pub(super) fn run(slot: &Slot, limit: Duration) -> Result<Report, String> {
-    let program = std::env::current_exe().map_err(|error| format!("where is this program? {error}"))?;
+pub(super) fn run(program: &Path, slot: &Slot, limit: Duration) -> Result<Report, String> {
     let mut child = Command::new(program)
         .arg("__slot")
         .args([&slot.work, &slot.runtime, &slot.workers.to_string(), &slot.millis.to_string()])

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
-use async_executor::StaticExecutor;
 use futures_lite::future::{block_on, poll_once};
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
@@ -97,7 +96,7 @@ impl Work for Cancel {
         self.sample(start, &counted)
     }
 
-    fn async_executor(&self, executor: &'static StaticExecutor) -> Sample {
+    fn async_executor(&self, executor: on_smol::Static) -> Sample {
         let (tasks, waiting) = (self.tasks, Arc::new(Waiting::default()));
         let counted = waiting.clone();
         let start = on_smol::on_worker(executor, async move {

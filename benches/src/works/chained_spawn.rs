@@ -2,13 +2,12 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use async_executor::StaticExecutor;
 use futures_lite::future::block_on;
 use tokio::sync::oneshot::{self, Sender};
 use treescope::Scope;
 
 use super::{Entry, Sample, Work};
-use crate::runtimes::Kind;
+use crate::runtimes::{Kind, async_executor as on_smol};
 
 const KINDS: &[Kind] =
     &[Kind::Treescope, Kind::Tokio, Kind::TokioCurrentThread, Kind::AsyncExecutor, Kind::Rayon];
@@ -77,8 +76,8 @@ impl Work for ChainedSpawn {
         })
     }
 
-    fn async_executor(&self, executor: &'static StaticExecutor) -> Sample {
-        fn link(executor: &'static StaticExecutor, left: u64, ended: Sender<bool>) {
+    fn async_executor(&self, executor: on_smol::Static) -> Sample {
+        fn link(executor: on_smol::Static, left: u64, ended: Sender<bool>) {
             let next = async move {
                 if left > 1 {
                     link(executor, left - 1, ended);

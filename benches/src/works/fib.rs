@@ -3,7 +3,6 @@
 use std::future::Future;
 use std::pin::Pin;
 
-use async_executor::StaticExecutor;
 use futures_lite::future::{block_on, zip};
 use treescope::Scope;
 
@@ -78,8 +77,8 @@ impl Work for Fib {
         self.run(|| on_tokio::on_worker(runtime, async move { fib(n).await.expect("no task panics") }))
     }
 
-    fn async_executor(&self, executor: &'static StaticExecutor) -> Sample {
-        fn fib(executor: &'static StaticExecutor, n: u32) -> on_smol::Handle<u64> {
+    fn async_executor(&self, executor: on_smol::Static) -> Sample {
+        fn fib(executor: on_smol::Static, n: u32) -> on_smol::Handle<u64> {
             executor.spawn(async move {
                 if n < 2 {
                     return n.into();

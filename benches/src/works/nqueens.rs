@@ -3,7 +3,6 @@
 use std::future::Future;
 use std::pin::Pin;
 
-use async_executor::StaticExecutor;
 use futures_lite::future::block_on;
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
@@ -130,8 +129,8 @@ impl Work for Queens {
         self.run(|| on_tokio::on_worker(runtime, async move { place(board).await.expect("no task panics") }))
     }
 
-    fn async_executor(&self, executor: &'static StaticExecutor) -> Sample {
-        fn place(executor: &'static StaticExecutor, board: Board) -> on_smol::Handle<u64> {
+    fn async_executor(&self, executor: on_smol::Static) -> Sample {
+        fn place(executor: on_smol::Static, board: Board) -> on_smol::Handle<u64> {
             executor.spawn(async move {
                 if board.is_full() {
                     return 1;

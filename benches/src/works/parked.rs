@@ -7,7 +7,6 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use async_executor::StaticExecutor;
 use futures_lite::future::{block_on, poll_once};
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
@@ -139,7 +138,7 @@ impl<const STATE: usize> Work for Parked<STATE> {
         })
     }
 
-    fn async_executor(&self, executor: &'static StaticExecutor) -> Sample {
+    fn async_executor(&self, executor: on_smol::Static) -> Sample {
         let tasks = self.tasks;
         self.run(|look| {
             // Detached, and without a waker anywhere, they would be freed: nobody could run them again.

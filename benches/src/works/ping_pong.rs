@@ -2,7 +2,6 @@
 //!
 //! All use tokio's oneshot channel, which works on any runtime: what differs is the scheduling.
 
-use async_executor::StaticExecutor;
 use futures_lite::future::block_on;
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
@@ -85,7 +84,7 @@ impl Work for PingPong {
         })
     }
 
-    fn async_executor(&self, executor: &'static StaticExecutor) -> Sample {
+    fn async_executor(&self, executor: on_smol::Static) -> Sample {
         let pairs = self.pairs;
         let pair = move |n| async move {
             let (to, from_first) = oneshot::channel();

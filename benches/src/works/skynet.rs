@@ -7,7 +7,6 @@ use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
-use async_executor::StaticExecutor;
 use futures_lite::future::block_on;
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
@@ -184,12 +183,8 @@ impl<C: Count> Work for Skynet<C> {
         })
     }
 
-    fn async_executor(&self, executor: &'static StaticExecutor) -> Sample {
-        fn skynet<C: Count>(
-            executor: &'static StaticExecutor,
-            first: u64,
-            leaves: u64,
-        ) -> on_smol::Handle<u64> {
+    fn async_executor(&self, executor: on_smol::Static) -> Sample {
+        fn skynet<C: Count>(executor: on_smol::Static, first: u64, leaves: u64) -> on_smol::Handle<u64> {
             let live = C::spawned();
             executor.spawn(async move {
                 let _live = live;

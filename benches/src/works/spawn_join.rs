@@ -3,7 +3,6 @@
 //! tokio's `spawn_many_local`, but spawned from a task, and each joined for its value: a counter that the last task
 //! takes to zero would leave the join out.
 
-use async_executor::StaticExecutor;
 use futures_lite::future::block_on;
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
@@ -87,7 +86,7 @@ impl Work for SpawnJoin {
         })
     }
 
-    fn async_executor(&self, executor: &'static StaticExecutor) -> Sample {
+    fn async_executor(&self, executor: on_smol::Static) -> Sample {
         let tasks = self.tasks;
         self.run(|| {
             on_smol::on_worker(executor, async move {

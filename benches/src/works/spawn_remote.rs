@@ -1,11 +1,10 @@
 //! Spawn 10,000 tasks from a thread that is no worker on a runtime that is idle, then join them: tokio's
 //! `spawn_many_remote_idle`.
 
-use async_executor::StaticExecutor;
 use futures_lite::future::block_on;
 
 use super::{Entry, Sample, Work};
-use crate::runtimes::Kind;
+use crate::runtimes::{Kind, async_executor as on_smol};
 
 pub(super) const ENTRIES: &[Entry] = &[Entry::usual(
     "spawn_remote",
@@ -53,7 +52,7 @@ impl Work for SpawnRemote {
         })
     }
 
-    fn async_executor(&self, executor: &'static StaticExecutor) -> Sample {
+    fn async_executor(&self, executor: on_smol::Static) -> Sample {
         self.run(|| {
             let handles: Vec<_> = (0..self.tasks).map(|n| executor.spawn(async move { n })).collect();
             block_on(async {

@@ -4,8 +4,6 @@ use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::Duration;
 
-use async_executor::StaticExecutor;
-
 use super::bell::Bell;
 use super::{Entry, Manner, Sample, Size, Work};
 use crate::runtimes::{Kind, async_executor as on_smol, tokio as on_tokio};
@@ -64,7 +62,7 @@ impl Work for WakeLatency {
         })
     }
 
-    fn async_executor(&self, executor: &'static StaticExecutor) -> Sample {
+    fn async_executor(&self, executor: on_smol::Static) -> Sample {
         self.run(|bell, wakes, waiting| {
             on_smol::on_worker(executor, async move { bell.wait(wakes, waiting).await })
         })

@@ -1,6 +1,5 @@
 //! 200 tasks that yield 1,000 times each: tokio's `yield_many`.
 
-use async_executor::StaticExecutor;
 use futures_lite::future::{block_on, yield_now};
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
@@ -72,7 +71,7 @@ impl Work for Yield {
         })
     }
 
-    fn async_executor(&self, executor: &'static StaticExecutor) -> Sample {
+    fn async_executor(&self, executor: on_smol::Static) -> Sample {
         let Self { tasks, yields } = *self;
         self.run(|| {
             on_smol::on_worker(executor, async move {

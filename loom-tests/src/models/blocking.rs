@@ -11,7 +11,7 @@ pub(super) const MODELS: &[Model] = &[Model {
     checks: "a call goes to the blocking pool and back",
     threads: 3,
     quick: Some(3),
-    full: 3,
+    full: 4,
     body: call,
     bug: "the pool's thread is not told to leave",
     seed: Seed::Operation {

@@ -62,7 +62,7 @@ pub(super) const MODELS: &[Model] = &[
         checks: "what was done before an interruption is seen by the thread whose turn it ended",
         threads: 3,
         quick: Some(3),
-        full: 4,
+        full: 5,
         body: interrupts_hand_over,
         bug: "the turn that a ring ends does not see what came before it",
         seed: Seed::Operation {
@@ -107,7 +107,7 @@ pub(super) const MODELS: &[Model] = &[
         checks: "a timer is disarmed while it fires; its key, come too late, does no harm to the next one",
         threads: 2,
         quick: Some(4),
-        full: 5,
+        full: 6,
         body: fired_against_dropped,
         bug: "the next timer is disarmed by the late key",
         seed: Seed::Caller("the late key is the next one's"),

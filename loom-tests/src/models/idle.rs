@@ -33,7 +33,7 @@ pub(super) const MODELS: &[Model] = &[
         checks: "two pushes in a row: the second relies on the worker that the first woke",
         threads: 2,
         quick: Some(5),
-        full: 7,
+        full: 8,
         body: two_pushes_against_sleep,
         bug: "no fence between a push and the look at who sleeps",
         seed: Seed::Operation {
@@ -68,7 +68,7 @@ pub(super) const MODELS: &[Model] = &[
         checks: "a searcher that finds work wakes another one for the push that relied on it",
         threads: 3,
         quick: Some(3),
-        full: 4,
+        full: 5,
         body: found_work_and_there_is_more,
         bug: "a searcher that finds work does not look whether there is more",
         seed: Seed::Caller("no look after the search"),
@@ -78,7 +78,7 @@ pub(super) const MODELS: &[Model] = &[
         checks: "one worker in the driver, one on its thread: the push wakes either",
         threads: 3,
         quick: Some(3),
-        full: 4,
+        full: 5,
         body: two_workers_one_push,
         bug: "a worker's way to bed is a read and a write",
         seed: Seed::Operation {

@@ -30,7 +30,7 @@ pub(super) const MODELS: &[Model] = &[
         checks: "two foreign wakers, one end",
         threads: 3,
         quick: Some(4),
-        full: 5,
+        full: 6,
         body: || visit(2),
         bug: "signing in is a read and a write",
         seed: Seed::Operation {

@@ -236,7 +236,7 @@ impl Worker {
     /// about to run user code that may block, calls [`nudge`](super::Scheduler::nudge).
     #[inline]
     pub(super) fn push_woken(&self, runnable: Runnable, yielded: bool) {
-        if (context::is_ending() && !yielded) || self.goes_ahead() {
+        if !yielded && (context::is_ending() || self.goes_ahead()) {
             self.spawned.push(runnable);
         } else {
             self.woken.push(runnable);

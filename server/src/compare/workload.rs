@@ -67,6 +67,13 @@ pub(super) const WORKLOADS: &[Workload] = &[
         ..PAIRS
     },
     Workload {
+        name: "flood",
+        about: "64 clients in pairs, each with 1,024 messages of 64 bytes on their way",
+        window: 1024,
+        quick: false,
+        ..PAIRS
+    },
+    Workload {
         name: "many",
         about: "1,000 clients in pairs, each with one message of 64 bytes on its way",
         connections: 1000,

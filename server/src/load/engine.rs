@@ -210,11 +210,14 @@ impl<'a> Engine<'a> {
             let sender = &mut self.senders[n];
             let at = match self.plan.pace {
                 Pace::Closed { .. } => now,
-                Pace::Rate(_) => self.schedule.intended(sender.place, sender.sent),
+                Pace::Rate(_) => {
+                    let at = self.schedule.intended(sender.place, sender.sent);
+                    if !blameless {
+                        self.lateness.saturating_record(nanos(now.saturating_sub(at)));
+                    }
+                    at
+                }
             };
-            if !blameless {
-                self.lateness.saturating_record(nanos(now.saturating_sub(at)));
-            }
             let flow = sender.flows.0 + (sender.sent % sender.flows.1) as usize;
             sender.sent += 1;
             sender.due -= 1;

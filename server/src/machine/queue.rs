@@ -17,8 +17,6 @@ pub(super) struct Queue {
 }
 
 impl Queue {
-    /// Buffers up to this size are kept while nothing is queued, as the router does.
-    const KEPT_WHEN_IDLE: usize = 512;
     /// The least that is allocated.
     const LEAST: usize = 64;
 
@@ -51,11 +49,7 @@ impl Queue {
         self.start += n.min(self.len());
         if self.is_empty() {
             self.start = 0;
-            if self.bytes.capacity() > Self::KEPT_WHEN_IDLE {
-                spare::give(std::mem::take(&mut self.bytes));
-            } else {
-                self.bytes.clear();
-            }
+            spare::give_unless_kept(&mut self.bytes);
         }
     }
 
@@ -108,7 +102,7 @@ mod tests {
                 prop_assert_eq!(queue.bytes(), model.make_contiguous());
             }
             queue.consume(usize::MAX);
-            prop_assert!(queue.is_empty() && queue.capacity() <= Queue::KEPT_WHEN_IDLE);
+            prop_assert!(queue.is_empty() && queue.capacity() <= spare::KEPT_WHEN_IDLE);
         }
     }
 

@@ -116,10 +116,6 @@ pub(super) struct Outbox {
 }
 
 impl Outbox {
-    /// Buffers up to this size are kept while there is nothing to write. More would be most of an idle
-    /// connection's memory; less, and an occasional small frame would allocate every time.
-    const KEPT_WHEN_IDLE: usize = 512;
-
     /// Takes a new occupant: gives it the id that `id` makes of the slot's next generation, and queues
     /// the greeting.
     pub(super) fn open(&mut self, limit: usize, id: impl FnOnce(u32) -> u32) -> u32 {
@@ -224,9 +220,7 @@ impl Outbox {
             return Poll::Ready(false);
         }
         for buffer in [&mut self.pending, written] {
-            if buffer.capacity() > Self::KEPT_WHEN_IDLE {
-                spare::give(std::mem::take(buffer));
-            }
+            spare::give_unless_kept(buffer);
         }
         self.writer = Some(cx.waker().clone());
         Poll::Pending

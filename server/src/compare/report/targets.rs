@@ -3,6 +3,7 @@
 use super::super::rounds::{Cell, Pick, Section};
 use super::super::stats::{less, more};
 use super::super::subject::Subject;
+use super::super::workload::Workload;
 use super::figure::number;
 use crate::designs::Design;
 use crate::runtimes::RuntimeKind;
@@ -14,8 +15,8 @@ const UNCOALESCED: [Design; 2] = [Design::Mutex, Design::Dispatcher];
 /// One aim: a figure's ratio to others', and the bound.
 struct Target {
     what: &'static str,
-    /// The workload; all that are none of a series if there is none.
-    workload: Option<&'static str>,
+    /// In which workloads.
+    workloads: fn(&Workload) -> bool,
     pick: Pick,
     these: fn(Subject) -> bool,
     /// Which of those is compared with: the best, in this sense.
@@ -49,7 +50,8 @@ impl std::fmt::Display for Bound {
 const TARGETS: &[Target] = &[
     Target {
         what: "messages/s, of the best design on tokio",
-        workload: None,
+        // At a fixed rate all that keep up are alike.
+        workloads: |workload| !workload.series && workload.rate.is_none(),
         pick: |figures| figures.messages_per_second,
         these: Subject::is_peer,
         better: more,
@@ -57,7 +59,7 @@ const TARGETS: &[Target] = &[
     },
     Target {
         what: "p99, of the same design on tokio",
-        workload: Some("many"),
+        workloads: |workload| workload.name == "many",
         pick: |figures| figures.p99_us,
         these: |subject| subject.is_peer() && subject.design == Design::Scoped,
         better: less,
@@ -65,7 +67,8 @@ const TARGETS: &[Target] = &[
     },
     Target {
         what: "deliveries/s, of the better of mutex and dispatcher on any runtime",
-        workload: Some("deep"),
+        // Where many frames are on their way.
+        workloads: |workload| matches!(workload.name, "deep" | "flood"),
         pick: |figures| figures.messages_per_second,
         these: |subject| UNCOALESCED.contains(&subject.design),
         better: more,
@@ -73,7 +76,7 @@ const TARGETS: &[Target] = &[
     },
     Target {
         what: "processor time per message, of the bare loop's",
-        workload: None,
+        workloads: |workload| !workload.series,
         pick: |figures| figures.cpu_us_per_message,
         these: Subject::is_floor,
         better: less,
@@ -85,11 +88,7 @@ const TARGETS: &[Target] = &[
 pub(in super::super) fn markdown(sections: &[Section]) -> String {
     let mut rows = String::new();
     for target in TARGETS {
-        let wanted = |section: &&Section| match target.workload {
-            Some(name) => section.workload.name == name,
-            None => !section.workload.series,
-        };
-        for section in sections.iter().filter(wanted) {
+        for section in sections.iter().filter(|section| (target.workloads)(&section.workload)) {
             let cell = section.cells.iter().find(|cell| cell.subject == SCOPED);
             rows += &cell.and_then(|cell| row(target, section, cell)).unwrap_or_default();
         }
