@@ -32,7 +32,7 @@ pub(super) const MODELS: &[Model] = &[
         checks: "the same on two workers: the new sibling may be stolen and end before the one that spawned it",
         threads: 3,
         quick: Some(2),
-        full: 3,
+        full: 2,
         body: taken_over_and_stolen,
         bug: "a child counts itself out without publishing what was done to borrowed memory",
         seed: SILENT_END,

@@ -18,7 +18,7 @@ pub(super) const MODELS: &[Model] = &[
         checks: "a thread wakes a child; the tree, the root and the runtime may end before its wake returns",
         threads: 3,
         quick: Some(2),
-        full: 3,
+        full: 2,
         body: wake_and_shutdown,
         bug: "a foreign waker signs out without publishing what it did",
         seed: SILENT_VISIT,

@@ -27,7 +27,7 @@ pub(super) const MODELS: &[Model] = &[
         checks: "a fallible scope's body and its child fail on two workers: one error is first, the other later or none",
         threads: 3,
         quick: Some(2),
-        full: 3,
+        full: 2,
         body: two_errors,
         bug: "a child counts itself out without publishing what it did to borrowed memory",
         seed: SILENT_END,

@@ -28,7 +28,7 @@ pub(super) const MODELS: &[Model] = &[
         checks: "a scope's last child may end on another worker than the scope waits on",
         threads: 3,
         quick: Some(2),
-        full: 3,
+        full: 2,
         body: on_two_workers,
         bug: "a child counts itself out without publishing what it did to borrowed memory",
         seed: SILENT_END,
