@@ -42,7 +42,7 @@ pub(super) const MODELS: &[Model] = &[
         checks: "a deadline passes while the scope completes: a value or none, and in either case it has ended",
         threads: 2,
         quick: Some(3),
-        full: 4,
+        full: 3,
         body: deadline_against_completion,
         bug: "a child counts itself out without publishing what it did to borrowed memory",
         seed: SILENT_END,

@@ -12,7 +12,7 @@ pub(super) const MODELS: &[Model] = &[
         checks: "a thread wakes a child of a local tree; tree and runtime may end before its wake returns",
         threads: 2,
         quick: Some(3),
-        full: 6,
+        full: 5,
         body: child_woken_from_outside,
         bug: "a foreign waker signs out without publishing what it did",
         seed: SILENT_VISIT,
