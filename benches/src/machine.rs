@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::process::Command;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// See the [module](self). What cannot be found out is `unknown`.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, Deserialize)]
 pub struct Machine {
     /// Its model.
     pub processor: String,
@@ -25,11 +25,12 @@ pub struct Machine {
     #[serde(flatten)]
     pub setting: Setting,
     /// Of the peers.
+    #[serde(borrow)]
     pub versions: BTreeMap<&'static str, &'static str>,
 }
 
 /// How a run is set up.
-#[derive(Clone, Copy, Debug, Serialize)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub struct Setting {
     /// Of each runtime that has several.
     pub workers: usize,

@@ -41,6 +41,9 @@ pub fn main(allocs: Option<&Path>) -> ExitCode {
             options::list(&options);
             Ok(ExitCode::SUCCESS)
         }
+        None if !options.from.is_empty() => {
+            results::Results::read(&options.from).and_then(|results| rounds::report(&options, &results))
+        }
         None => match allocs {
             Some(allocs) => rounds::run(&options, allocs),
             None => {

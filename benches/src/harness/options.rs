@@ -29,6 +29,9 @@ pub(super) struct Options {
     /// Workers of each runtime that has several. Default: as many as processors.
     #[arg(long, value_parser = clap::value_parser!(u16).range(1..))]
     workers: Option<u16>,
+    /// Measures nothing: prints and draws what earlier runs wrote with --json, comma-separated.
+    #[arg(long, value_name = "FILE", value_delimiter = ',')]
+    pub(super) from: Vec<PathBuf>,
     /// Writes all results, rounds included.
     #[arg(long, value_name = "FILE")]
     pub(super) json: Option<PathBuf>,

@@ -1,18 +1,21 @@
 //! What was measured, and the JSON of it.
 
 use std::collections::BTreeMap;
+use std::fs;
+use std::path::PathBuf;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::slot::Report;
 use super::stats::{median, median_ratio, quantile};
 use super::table;
 use crate::machine::Machine;
 use crate::runtimes::{Peer, TOKIO, TOKIO_1};
-use crate::works::Entry;
+use crate::works::{self, Entry};
 
 /// A whole run. `results` is the stable part of the JSON: other programs read it.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(bound(deserialize = "'de: 'static"))]
 pub(super) struct Results {
     pub(super) machine: Machine,
     #[serde(rename = "results")]
@@ -20,7 +23,7 @@ pub(super) struct Results {
 }
 
 /// One work on one runtime.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Cell {
     pub(super) work: &'static str,
     pub(super) runtime: &'static str,
@@ -50,6 +53,30 @@ pub(super) struct Cell {
 impl Results {
     pub(super) fn new(machine: Machine) -> Self {
         Self { machine, cells: Vec::new() }
+    }
+
+    /// What earlier runs wrote, as of one run on the first one's machine.
+    ///
+    /// # Errors
+    /// If a file cannot be read or is none of the harness's.
+    pub(super) fn read(files: &[PathBuf]) -> Result<Self, String> {
+        let read = |file: &PathBuf| -> Result<Self, String> {
+            let text = fs::read_to_string(file).map_err(|error| format!("{}: {error}", file.display()))?;
+            // Names are `&'static str` everywhere; a program that reads a few files and ends may leak them.
+            let text: &'static str = text.leak();
+            let mut results: Results =
+                serde_json::from_str(text).map_err(|error| format!("{}: {error}", file.display()))?;
+            for cell in &mut results.cells {
+                cell.about = works::find(cell.work).map_or("", |entry| entry.about);
+            }
+            Ok(results)
+        };
+        let mut all = files.iter().map(read);
+        let mut results = all.next().ok_or("no file")??;
+        for more in all {
+            results.cells.extend(more?.cells);
+        }
+        Ok(results)
     }
 
     /// Fills in the ratios.
@@ -138,5 +165,30 @@ impl Cell {
     pub(super) fn line(&self) -> String {
         let time = self.median_ns.map_or_else(|| "failed".to_owned(), table::time);
         format!("{:<18} {:<22} {time} per {}", self.work, self.runtime, self.op)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+
+    #[test]
+    fn published_results_are_the_same_when_they_are_read_and_written_again() {
+        for name in ["results.json", "sockets.json", "mimalloc.json"] {
+            let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("results").join(name);
+            let results = Results::read(std::slice::from_ref(&file)).expect("the harness wrote it");
+            assert!(results.by_work().count() > 5, "{name} holds next to nothing");
+            let written = fs::read_to_string(&file).expect("it has just been read");
+            assert!(results.json().expect("numbers can be written") == written, "{name} differs");
+        }
+    }
+
+    #[test]
+    fn a_file_that_is_none_of_the_harness_is_an_error_that_names_it() {
+        let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("Cargo.toml");
+        let error = Results::read(&[file]).expect_err("it is no JSON");
+        assert!(error.contains("Cargo.toml"), "{error}");
     }
 }

@@ -40,7 +40,12 @@ pub(super) fn run(options: &Options, allocs: &Path) -> Result<ExitCode, String> 
     progress.done();
     results.compare();
 
-    let text = table::markdown(&results);
+    report(options, &results)
+}
+
+/// Prints `results`, and writes the files that `options` ask for.
+pub(super) fn report(options: &Options, results: &Results) -> Result<ExitCode, String> {
+    let text = table::markdown(results);
     println!("{text}");
     if let Some(file) = &options.markdown {
         write(file, &text)?;
@@ -50,7 +55,7 @@ pub(super) fn run(options: &Options, allocs: &Path) -> Result<ExitCode, String> 
     }
     if let Some(dir) = &options.plots {
         fs::create_dir_all(dir).map_err(|error| format!("{}: {error}", dir.display()))?;
-        for (name, svg) in plot::all(&results) {
+        for (name, svg) in plot::all(results) {
             write(&dir.join(name), &svg)?;
         }
     }
