@@ -1,7 +1,8 @@
 //! Allocations and bytes per operation: `cargo run --release -p benches --bin allocs`.
 //!
 //! A program of its own because its allocator counts, which costs time. What the work itself allocates, such as its
-//! vector of handles, is in the figures, the same on every runtime. With `--features async-executor` it counts that one, too.
+//! vector of handles, is in the figures, the same on every runtime. With `--features async-executor`
+//! it counts that one, for which to use `--runtime async_executor`: treescope's tasks have 16 bytes more then.
 #![forbid(unsafe_code)]
 
 use std::alloc::System;
@@ -63,7 +64,7 @@ fn main() -> ExitCode {
         }
         Some(_) => ExitCode::SUCCESS,
         None => {
-            eprintln!("allocs: there is no such work or runtime, or the one is not for the other");
+            eprintln!("allocs: no such work or runtime in this program, or the one is not for the other");
             ExitCode::FAILURE
         }
     }

@@ -1,7 +1,7 @@
 //! Which program runs whose slots.
 //!
-//! This one runs all but async-executor's: that turns a feature of async-task on, and cargo would build treescope with
-//! it. What has it is another program of this package, built when it is first needed.
+//! This one runs all but async-executor's, unless it was built with that: it turns a feature of async-task on, and cargo
+//! builds treescope with it. What has it is another program of this package, built before a run that needs it.
 
 use std::env;
 use std::path::{Path, PathBuf};

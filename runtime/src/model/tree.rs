@@ -21,7 +21,7 @@ use crate::tree::state::Orders;
 
 /// A root node without a body: its waiting thread and its children are the model's threads.
 pub struct Root {
-    /// From `Box::into_raw`, so that its end is a free that nobody may come after.
+    /// From `Box::leak`, so that its end is a free that nobody may come after.
     node: NonNull<node::Node>,
     signal: StdArc<RootSignal>,
     scheduler: Arc<Scheduler>,
@@ -108,7 +108,7 @@ impl Root {
 
     /// Frees the node.
     pub fn end(self) {
-        // SAFETY: from `Box::into_raw` in `new`; `self` goes away. Whether nobody uses it is what is checked.
+        // SAFETY: from `Box::leak` in `new`; `self` goes away. Whether nobody uses it is what is checked.
         drop(unsafe { Box::from_raw(self.node.as_ptr()) });
     }
 }

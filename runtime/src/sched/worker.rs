@@ -229,7 +229,8 @@ impl Worker {
         }
     }
 
-    /// Puts a woken task into the woken lane; one that waited for the end of the task being run, into the spawn lane.
+    /// Puts a woken task into the woken lane; one that waited for the end of the task being run, or is [let
+    /// ahead](Self::let_ahead), into the spawn lane. One that was woken while it ran, which is how a task yields, never goes ahead.
     ///
     /// Wakes no mate: most often the task that wakes is about to return, and this worker runs the woken one next,
     /// sooner than another thread could be woken. If there is more, [`share`](Self::share) sees it. Who wakes many, or is
