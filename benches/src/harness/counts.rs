@@ -9,6 +9,7 @@ use std::{env, fs, process};
 use serde::{Deserialize, Serialize};
 
 use super::options::{Count, Slot};
+use super::programs::this_program;
 use crate::runtimes::{Peer, Workers};
 use crate::works::{self, Entry, Manner, Size, served};
 use crate::{callgrind, process as this_process};
@@ -144,10 +145,6 @@ pub(super) fn child(count: &Count) -> Result<ExitCode, String> {
     }
     println!("{ops}");
     Ok(ExitCode::SUCCESS)
-}
-
-fn this_program() -> Result<std::path::PathBuf, String> {
-    env::current_exe().map_err(text)
 }
 
 fn text(error: impl ToString) -> String {

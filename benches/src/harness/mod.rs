@@ -44,12 +44,11 @@ pub fn main(allocs: Option<&Path>) -> ExitCode {
         None if !options.from.is_empty() => {
             results::Results::read(&options.from).and_then(|results| rounds::report(&options, &results))
         }
-        None => match allocs {
-            Some(allocs) => rounds::run(&options, allocs),
-            None => {
-                Err("this program runs slots for another; measure with: cargo bench -p benches".to_owned())
-            }
-        },
+        None => allocs
+            .ok_or_else(|| {
+                "this program runs slots for another; measure with: cargo bench -p benches".to_owned()
+            })
+            .and_then(|allocs| rounds::run(&options, allocs)),
     };
     outcome.unwrap_or_else(|error| {
         eprintln!("error: {error}");

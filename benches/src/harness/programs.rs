@@ -22,9 +22,9 @@ impl Programs {
     ///
     /// # Errors
     /// If this program does not know where it is itself. What cannot be built costs its slots.
-    pub(super) fn build(peers: &[&Peer]) -> Result<Self, String> {
-        let own = env::current_exe().map_err(|error| format!("where is this program? {error}"))?;
-        let all_here = peers.iter().all(|peer| peer.is_here());
+    pub(super) fn build<'a>(mut peers: impl Iterator<Item = &'a Peer>) -> Result<Self, String> {
+        let own = this_program()?;
+        let all_here = peers.all(Peer::is_here);
         let async_executor = if all_here { Ok(own.clone()) } else { build_async_executor() };
         Ok(Self { own, async_executor })
     }
@@ -33,6 +33,11 @@ impl Programs {
     pub(super) fn of(&self, peer: &Peer) -> Result<&Path, String> {
         if peer.is_here() { Ok(&self.own) } else { self.async_executor.as_deref().map_err(String::clone) }
     }
+}
+
+/// The path of this program, which runs itself for each slot and for each count.
+pub(super) fn this_program() -> Result<PathBuf, String> {
+    env::current_exe().map_err(|error| format!("where is this program? {error}"))
 }
 
 fn build_async_executor() -> Result<PathBuf, String> {

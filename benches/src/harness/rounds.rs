@@ -28,8 +28,7 @@ pub(super) fn run(options: &Options, allocs: &Path) -> Result<ExitCode, String> 
         .map(|entry| (entry, peers.iter().copied().filter(|peer| entry.is_for(peer)).collect()))
         .filter(|(_, peers): &(_, Vec<_>)| !peers.is_empty())
         .collect();
-    let programs =
-        Programs::build(&plan.iter().flat_map(|(_, peers)| peers.iter().copied()).collect::<Vec<_>>())?;
+    let programs = Programs::build(plan.iter().flat_map(|(_, peers)| peers.iter().copied()))?;
     let slots: usize = plan.iter().map(|(_, peers)| peers.len()).sum();
     let mut progress = Progress::new(slots, options.rounds());
 
