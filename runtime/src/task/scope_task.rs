@@ -166,7 +166,13 @@ where
     }
 
     /// Takes over what the scope above asks for, and what time has brought; whether the scope is aborted.
+    #[inline]
     fn look(&self, cx: &Context<'_>) -> bool {
+        !self.node().is_undisturbed() && self.look_closer(cx)
+    }
+
+    #[cold]
+    fn look_closer(&self, cx: &Context<'_>) -> bool {
         self.node().take_orders();
         self.node().keep_time(cx.waker());
         self.node().is_aborted()

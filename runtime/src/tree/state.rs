@@ -189,6 +189,14 @@ impl NodeState {
         self.0.load(Ordering::Relaxed) & TIMED != 0
     }
 
+    /// Whether the node bears no mark that its own task has to act upon, and has no instant to keep.
+    #[inline]
+    pub(crate) fn is_undisturbed(&self) -> bool {
+        // Relaxed: whoever finds something looks again, with `is` and `orders`. A mark that its setter has woken the task for
+        // is not missed, for the wake comes before the poll that looks.
+        self.0.load(Ordering::Relaxed) & (REQUESTED | ABORTED | CHILDREN_ABORTED | TIMED) == 0
+    }
+
     /// Whether anything was ever put behind the node's lock. Asked once the node is drained.
     #[inline]
     pub(crate) fn holds(&self) -> bool {
