@@ -54,6 +54,11 @@ impl<T> JoinHandle<'_, T> {
         }
     }
 
+    #[cold]
+    fn let_go_unawaited(&mut self) {
+        self.let_go();
+    }
+
     /// Polls for the child's end: its value, or `None` if it ended without one.
     #[inline]
     pub(crate) fn poll_end(&mut self, cx: &mut Context<'_>) -> Poll<Option<T>> {
@@ -80,8 +85,12 @@ impl<T> Future for JoinHandle<'_, T> {
 }
 
 impl<T> Drop for JoinHandle<'_, T> {
+    #[inline]
     fn drop(&mut self) {
-        self.let_go();
+        // Most have been awaited: their drop should cost no more than this look.
+        if self.slot.is_some() {
+            self.let_go_unawaited();
+        }
     }
 }
 
