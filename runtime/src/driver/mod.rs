@@ -222,7 +222,7 @@ impl Turn<'_> {
             Wait::Quiescent if driver.clock.is_virtual() => driver.jump(poller, due),
             Wait::Blocking | Wait::Quiescent => driver.block(poller, due),
         }
-        driver.timers.collect(driver.clock.tick(), due);
+        driver.timers.collect(|| driver.clock.tick(), due);
         wakers::wake_all(due)
     }
 }
@@ -239,9 +239,12 @@ impl Driver {
     fn block(&self, poller: &mut Poller, due: &mut Vec<Waker>) {
         // Published before the bell: see "No timer is slept through".
         let deadline = self.timers.next_before_sleep();
+        if deadline == NEVER {
+            return self.doze(poller, due, None);
+        }
         match deadline.checked_sub(self.clock.tick()) {
             None | Some(0) => self.poll_sockets(poller, due),
-            Some(_) if deadline == NEVER || self.clock.is_virtual() => self.doze(poller, due, None),
+            Some(_) if self.clock.is_virtual() => self.doze(poller, due, None),
             Some(nanoseconds) => self.doze(poller, due, Some(Duration::from_nanos(nanoseconds))),
         }
     }
