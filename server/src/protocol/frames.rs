@@ -21,19 +21,22 @@ impl std::error::Error for TooLong {}
 
 /// Consecutive frames for one receiver, so that its queue is locked once for all of them.
 ///
-/// Bounded, for the receiver's queue stays locked while a run is copied into it.
+/// Bounded, for the receiver's queue stays locked while a run is copied into it. Small, for it is handed on by value with
+/// every message, and most have one frame.
 #[derive(Clone, Copy, Debug)]
 pub struct Run<'a> {
     to: u32,
+    len: u16,
+    /// Where each frame but the first ends, from the end of the first.
+    more: [u16; Run::MOST - 1],
+    /// Where in `received` the first frame ends.
+    first: usize,
     /// The frames as they were received, headers included.
     received: &'a [u8],
-    /// Where in `received` each frame ends.
-    ends: [usize; Run::MOST],
-    len: usize,
 }
 
 impl<'a> Run<'a> {
-    /// The most frames in a run.
+    /// The most frames in a run. Those after the first have 64 KiB together at most.
     pub const MOST: usize = 32;
 
     /// The receiver.
@@ -44,19 +47,17 @@ impl<'a> Run<'a> {
     /// How many frames there are; at least one.
     #[expect(clippy::len_without_is_empty, reason = "a run is never empty")]
     pub fn len(&self) -> usize {
-        self.len
+        self.len.into()
     }
 
-    /// The first of them alone.
-    #[must_use]
-    pub fn first(self) -> Self {
-        Run { len: 1, ..self }
+    /// Leaves the first of them alone.
+    pub fn leave_first(&mut self) {
+        self.len = 1;
     }
 
     /// The frames as the receiver gets them: payload and end, no header.
     pub fn bodies(&self) -> impl Iterator<Item = &'a [u8]> + use<'a, '_> {
-        let starts = std::iter::once(0).chain(self.ends);
-        starts.zip(&self.ends[..self.len]).map(|(start, &end)| &self.received[start + ID_BYTES..end])
+        (0..self.len()).map(|n| &self.received[self.received_bytes(n) + ID_BYTES..self.received_bytes(n + 1)])
     }
 
     /// How many bytes the receiver gets with the first `frames` frames.
@@ -70,12 +71,22 @@ impl<'a> Run<'a> {
     ///
     /// If there are not so many frames.
     pub fn received_bytes(&self, frames: usize) -> usize {
-        if frames == 0 { 0 } else { self.ends[..self.len][frames - 1] }
+        match frames {
+            0 => 0,
+            1 => self.first,
+            _ => self.first + usize::from(self.more[..self.len() - 1][frames - 2]),
+        }
     }
 
-    fn push(&mut self, end: usize) {
-        self.ends[self.len] = end;
+    /// Takes a further frame, if there is room for it.
+    fn push(&mut self, received_bytes: usize) -> bool {
+        let end = u16::try_from(self.received_bytes(self.len()) + received_bytes - self.first);
+        let (Ok(end), Some(place)) = (end, self.more.get_mut(usize::from(self.len) - 1)) else {
+            return false;
+        };
+        *place = end;
         self.len += 1;
+        true
     }
 }
 
@@ -106,16 +117,15 @@ impl<'a> Frames<'a> {
     /// [`TooLong`] if the next frame is, whether its end has arrived or not.
     pub fn run(&mut self) -> Result<Option<Run<'a>>, TooLong> {
         let Some((to, body)) = self.first()? else { return Ok(None) };
-        let mut run = Run { to, received: self.rest, ends: [0; Run::MOST], len: 0 };
-        let mut end = ID_BYTES + body.len();
-        run.push(end);
+        let first = ID_BYTES + body.len();
+        let mut run = Run { to, len: 1, more: [0; Run::MOST - 1], first, received: self.rest };
+        let mut rest = &self.rest[first..];
         // A frame ahead that is too long is reported when its turn has come: the ones before it count.
-        while run.len < Run::MOST
-            && let Ok(Some((next, body))) = (Frames { rest: &self.rest[end..], searched: 0, ..*self }).first()
+        while let Ok(Some((next, body))) = (Frames { rest, searched: 0, ..*self }).first()
             && next == to
+            && run.push(ID_BYTES + body.len())
         {
-            end += ID_BYTES + body.len();
-            run.push(end);
+            rest = &rest[ID_BYTES + body.len()..];
         }
         Ok(Some(run))
     }

@@ -87,8 +87,8 @@ impl Router {
     /// [`TooLong`] if a frame is; the frames before it are routed.
     pub fn route(&self, frames: &mut Frames<'_>) -> Result<Routed, TooLong> {
         let mut tally = Tally { stats: &self.stats, frames: 0, bytes: 0, dropped: 0 };
-        while let Some(run) = frames.run()? {
-            let run = self.handled(run);
+        while let Some(mut run) = frames.run()? {
+            self.handle_apart(&mut run);
             work::spin(self.limits.work, run.len());
             let offer = self.registry.slot(run.to()).map_or(Offer::Gone, |slot| slot.offer(&run));
             let done = tally.count(&run, offer);
@@ -103,7 +103,8 @@ impl Router {
     /// Waits in line until at least one frame of the run is queued, or its receiver is gone; gives how
     /// many frames are done with. Dropped half-way it leaves the line.
     pub async fn send(&self, run: &Run<'_>) -> usize {
-        let run = self.handled(*run);
+        let mut run = *run;
+        self.handle_apart(&mut run);
         let offer = match self.registry.slot(run.to()) {
             Some(slot) => {
                 self.stats.waits.add(1);
@@ -114,10 +115,12 @@ impl Router {
         Tally { stats: &self.stats, frames: 0, bytes: 0, dropped: 0 }.count(&run, offer)
     }
 
-    /// What is handled before any of it is queued: one frame if that costs something, else all. So each frame is
+    /// Leaves what is handled before any of it is queued: one frame if that costs something, else all. So each frame is
     /// [handled](work::spin) once, in [`route`](Router::route); one that is blocked then has been.
-    fn handled<'a>(&self, run: Run<'a>) -> Run<'a> {
-        if self.limits.work.is_zero() { run } else { run.first() }
+    fn handle_apart(&self, run: &mut Run<'_>) {
+        if !self.limits.work.is_zero() {
+            run.leave_first();
+        }
     }
 
     /// Lets every writer end when it has written what is queued; no further frame is queued.

@@ -87,13 +87,21 @@ struct Waiting {
 pub(super) struct Wakes {
     writer: Option<Waker>,
     sender: Option<Waker>,
-    senders: VecDeque<Waiting>,
+    /// Everybody who waited, when the outbox stops taking frames.
+    senders: Vec<Waiting>,
 }
 
 impl Wakes {
+    /// One after the other by hand: chained iterators over this were a tenth of what a message costs.
+    #[inline]
     pub(super) fn fire(self) {
-        let senders = self.senders.into_iter().filter_map(|waiting| waiting.waker);
-        for waker in [self.writer, self.sender].into_iter().flatten().chain(senders) {
+        if let Some(writer) = self.writer {
+            writer.wake();
+        }
+        if let Some(sender) = self.sender {
+            sender.wake();
+        }
+        for waker in self.senders.into_iter().filter_map(|waiting| waiting.waker) {
             waker.wake();
         }
     }
@@ -132,7 +140,7 @@ impl Outbox {
     pub(super) fn finish(&mut self, wakes: &mut Wakes) {
         if self.state == State::Open {
             self.state = State::Finishing;
-            wakes.senders = std::mem::take(&mut self.waiting);
+            wakes.senders = std::mem::take(&mut self.waiting).into();
             self.wake_writer(wakes);
         }
     }
@@ -143,7 +151,7 @@ impl Outbox {
         spare::give(std::mem::take(&mut self.pending));
         self.in_flight = 0;
         self.writer = None;
-        wakes.senders = std::mem::take(&mut self.waiting);
+        wakes.senders = std::mem::take(&mut self.waiting).into();
     }
 
     /// How many bytes are queued.
