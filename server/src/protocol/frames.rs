@@ -162,3 +162,39 @@ impl<'a> Frames<'a> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::protocol::encode;
+
+    /// How many frames, of payloads of so many bytes, the runs have that show all of them.
+    fn runs(payloads: &[usize]) -> Vec<usize> {
+        let mut bytes = Vec::new();
+        payloads.iter().for_each(|&len| encode(7, &vec![b'x'; len], &mut bytes));
+        let mut frames = Frames::new(&bytes, 0, 1 << 20);
+        let mut shown = payloads.iter();
+        let mut lens = Vec::new();
+        while let Some(run) = frames.run().unwrap() {
+            assert!(run.bodies().all(|body| shown.next().is_some_and(|&len| body.len() == len + 1)));
+            lens.push(run.len());
+            frames.consume(&run, run.len());
+        }
+        assert!(frames.rest().is_empty() && shown.next().is_none());
+        lens
+    }
+
+    #[test]
+    fn a_run_has_so_many_frames_at_most() {
+        assert_eq!(runs(&[1; Run::MOST]), [Run::MOST]);
+        assert_eq!(runs(&[1; Run::MOST + 1]), [Run::MOST, 1]);
+    }
+
+    #[test]
+    fn a_run_ends_where_its_further_frames_would_be_more_than_their_ends_can_say() {
+        let (header_and_end, most) = (ID_BYTES + 1, usize::from(u16::MAX));
+        assert_eq!(runs(&[500_000, most - header_and_end]), [2]);
+        assert_eq!(runs(&[500_000, most - header_and_end + 1]), [1, 1]);
+        assert_eq!(runs(&[10, 40_000, 40_000, 10]), [2, 2]);
+    }
+}
