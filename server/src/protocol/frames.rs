@@ -50,9 +50,10 @@ impl<'a> Run<'a> {
         self.len.into()
     }
 
-    /// Leaves the first of them alone.
-    pub fn leave_first(&mut self) {
-        self.len = 1;
+    /// The first of them alone.
+    #[must_use]
+    pub fn first(self) -> Self {
+        Run { len: 1, ..self }
     }
 
     /// The frames as the receiver gets them: payload and end, no header.

@@ -87,8 +87,8 @@ impl Router {
     /// [`TooLong`] if a frame is; the frames before it are routed.
     pub fn route(&self, frames: &mut Frames<'_>) -> Result<Routed, TooLong> {
         let mut tally = Tally { stats: &self.stats, frames: 0, bytes: 0, dropped: 0 };
-        while let Some(mut run) = frames.run()? {
-            self.handle_apart(&mut run);
+        while let Some(run) = frames.run()? {
+            let run = self.handled(run);
             work::spin(self.limits.work, run.len());
             let offer = self.registry.slot(run.to()).map_or(Offer::Gone, |slot| slot.offer(&run));
             let done = tally.count(&run, offer);
@@ -103,8 +103,7 @@ impl Router {
     /// Waits in line until at least one frame of the run is queued, or its receiver is gone; gives how
     /// many frames are done with. Dropped half-way it leaves the line.
     pub async fn send(&self, run: &Run<'_>) -> usize {
-        let mut run = *run;
-        self.handle_apart(&mut run);
+        let run = self.handled(*run);
         let offer = match self.registry.slot(run.to()) {
             Some(slot) => {
                 self.stats.waits.add(1);
@@ -115,12 +114,10 @@ impl Router {
         Tally { stats: &self.stats, frames: 0, bytes: 0, dropped: 0 }.count(&run, offer)
     }
 
-    /// Leaves what is handled before any of it is queued: one frame if that costs something, else all. So each frame is
+    /// What is handled before any of it is queued: one frame if that costs something, else all. So each frame is
     /// [handled](work::spin) once, in [`route`](Router::route); one that is blocked then has been.
-    fn handle_apart(&self, run: &mut Run<'_>) {
-        if !self.limits.work.is_zero() {
-            run.leave_first();
-        }
+    fn handled<'a>(&self, run: Run<'a>) -> Run<'a> {
+        if self.limits.work.is_zero() { run } else { run.first() }
     }
 
     /// Lets every writer end when it has written what is queued; no further frame is queued.
