@@ -31,6 +31,8 @@ enum Fault {
     Close,
     /// Goes on reading and delivers nothing more.
     Swallow,
+    /// The same, but to the first client alone.
+    Neglect,
 }
 
 type Sockets = Arc<Mutex<HashMap<u32, TcpStream>>>;
@@ -60,6 +62,7 @@ fn route(me: u32, socket: TcpStream, sockets: &Sockets, fault: Fault) {
         let mut copies = 1;
         match fault {
             Fault::Swallow if n >= 10 => continue,
+            Fault::Neglect if n >= 10 && me == 1 => continue,
             Fault::Swap if n == 10 => {
                 kept = Some(body);
                 continue;
@@ -123,6 +126,7 @@ fn assert_faults(fault: Fault, faults: Faults) {
 #[test]
 fn a_server_that_does_nothing_wrong_is_found_to_do_nothing_wrong() {
     assert_faults(Fault::None, Faults::default());
+    assert_eq!(outcome(Fault::None).evenness(), 1.0);
 }
 
 #[test]
@@ -172,6 +176,14 @@ fn a_server_that_stops_delivering_is_given_up() {
     assert!(outcome.stalled);
     // Nine of each sender arrived, and a window is under way.
     assert_eq!((outcome.arrived, outcome.faults.lost), (36, 16));
+}
+
+#[test]
+fn a_client_that_is_served_less_than_the_others_is_seen() {
+    let patience = Duration::from_millis(300);
+    let outcome = run(&Plan { patience, ..plan(fake(Fault::Neglect)) }, &mut ()).unwrap();
+    assert_eq!((outcome.measured, outcome.least_served, outcome.senders), (309, 9, 4));
+    assert_eq!(outcome.evenness(), 9.0 * 4.0 / 309.0);
 }
 
 #[test]

@@ -8,8 +8,10 @@ use mio::{Events, Poll, Registry, Token};
 
 use super::sockets::{self, Sockets};
 
-/// Events taken from the kernel in one turn. More stay there, and the kernel hands them out in rotation.
-const EVENTS: usize = 1024;
+/// Events taken from the kernel in one turn. More stay there, and the kernel hands them out in rotation. Few, so that
+/// what a batch of tasks touches stays in the caches: with 1,000 clients a server that takes 128 at a time spends 0.92 to
+/// 0.96 of the processor time of one that takes 1,024, and 64 or 32 are no better.
+const EVENTS: usize = 128;
 
 /// What the thread with the turn owns.
 #[derive(Debug)]

@@ -28,6 +28,8 @@ pub(super) struct Figures {
     pub(super) p50_us: f64,
     pub(super) p99_us: f64,
     pub(super) p999_us: f64,
+    /// See [`Outcome::evenness`](load::Outcome::evenness).
+    pub(super) evenness: f64,
     /// Of the server.
     pub(super) cpu_us_per_message: f64,
     /// Of the server.
@@ -121,6 +123,7 @@ pub(super) fn run(
         p50_us: outcome.latency_us(0.5),
         p99_us: outcome.latency_us(0.99),
         p999_us: outcome.latency_us(0.999),
+        evenness: outcome.evenness(),
         cpu_us_per_message: used.cpu.as_secs_f64() * 1e6 / messages,
         switches_per_message: used.switches as f64 / messages,
         rss_kib_per_connection: end.since(before).resident as f64 / 1024.0 / workload.connections as f64,

@@ -3,6 +3,7 @@
 use std::future::poll_fn;
 use std::io::{self, ErrorKind};
 
+use futures_lite::future;
 use socket2::SockRef;
 
 use super::{Gone, Link};
@@ -31,7 +32,7 @@ impl<R: Hold, S: Stream> Link<R, S> {
         let mut written = 0;
         while written < batch.len() {
             let rest = &batch[written..];
-            let n = match S::Platform::timeout(self.limits().stall_timeout, self.write_some(rest)).await {
+            let n = match self.write_in_time(rest).await {
                 Some(taken) => taken?,
                 None => self.write_unasked(rest)?,
             };
@@ -46,6 +47,15 @@ impl<R: Hold, S: Stream> Link<R, S> {
         Ok(())
     }
 
+    /// `None`: the kernel has not said for `stall_timeout` that there is room.
+    async fn write_in_time(&self, bytes: &[u8]) -> Option<io::Result<usize>> {
+        // There nearly always is, and then nobody asks what time it is.
+        if let Some(taken) = future::poll_once(self.write_some(bytes)).await {
+            return Some(taken);
+        }
+        S::Platform::timeout(self.limits().stall_timeout, self.write_some(bytes)).await
+    }
+
     async fn write_some(&self, bytes: &[u8]) -> io::Result<usize> {
         match poll_fn(|cx| self.socket.poll_write(cx, bytes)).await {
             Ok(0) => Err(ErrorKind::WriteZero.into()),
@@ -53,7 +63,7 @@ impl<R: Hold, S: Stream> Link<R, S> {
         }
     }
 
-    /// The kernel has not said for `stall_timeout` that there is room. It says so when a good part of its
+    /// Nobody was told in time that there is room. The kernel says so when a good part of its
     /// buffer is free, which a client on a slow line may not have achieved, so one write is tried before
     /// the client is taken for stalled.
     fn write_unasked(&self, bytes: &[u8]) -> Result<usize, Gone> {

@@ -39,6 +39,8 @@ struct Sender {
     sent: u64,
     /// How many it may send now.
     due: u64,
+    /// Of its messages, so many arrived while it was measured.
+    served: u64,
     /// It is among those who are ready.
     listed: bool,
 }
@@ -75,7 +77,8 @@ impl<'a> Engine<'a> {
         let (mut ledger, mut senders, mut places, mut flows) = (Ledger::default(), vec![], vec![], vec![]);
         for (n, receivers) in receivers.iter().enumerate() {
             let own = (flows.len(), receivers.len() as u64);
-            senders.push(Sender { place: places.len() as u64, flows: own, sent: 0, due: 0, listed: false });
+            let place = places.len() as u64;
+            senders.push(Sender { place, flows: own, sent: 0, due: 0, served: 0, listed: false });
             if !receivers.is_empty() {
                 places.push(n);
             }
@@ -287,6 +290,7 @@ impl<'a> Engine<'a> {
         self.last_arrival = now;
         if self.schedule.stage == Stage::Measuring {
             self.measured += 1;
+            self.senders[self.flows[message.flow].0].served += 1;
         }
         let at = Duration::from_nanos(message.at);
         if self.schedule.counts(at) {
@@ -340,6 +344,8 @@ impl<'a> Engine<'a> {
             unsent,
             faults: self.ledger.faults(),
             measured: self.measured,
+            least_served: self.places.iter().map(|&n| self.senders[n].served).min().unwrap_or_default(),
+            senders: self.places.len(),
             elapsed: self.schedule.measured(),
             latency: self.latency,
             lateness: self.lateness,

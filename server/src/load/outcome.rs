@@ -24,6 +24,10 @@ pub struct Outcome {
     pub faults: Faults,
     /// Messages that arrived while it was measured.
     pub measured: u64,
+    /// How many of these were from the sender from whom the fewest were.
+    pub least_served: u64,
+    /// How many clients sent.
+    pub senders: usize,
     /// How long it was measured.
     pub elapsed: Duration,
     /// In ns, of messages that were to be sent while it was measured.
@@ -43,6 +47,12 @@ impl Outcome {
     /// Messages per second.
     pub fn throughput(&self) -> f64 {
         self.measured as f64 / self.elapsed.as_secs_f64().max(1e-9)
+    }
+
+    /// How many messages arrived from the sender from whom the fewest did, as a share of the mean over all senders:
+    /// 1 if all are served alike, and near 0 if somebody waits while others are served again and again.
+    pub fn evenness(&self) -> f64 {
+        self.least_served as f64 * self.senders as f64 / (self.measured as f64).max(1.0)
     }
 
     /// The generator's processor time as a share of the time that was measured.
@@ -90,6 +100,7 @@ impl Outcome {
             p99_us: self.latency_us(0.99),
             p999_us: self.latency_us(0.999),
             max_us: self.latency_us(1.0),
+            evenness: self.evenness(),
             generator_cpu_ns_per_message: per_message(self.cpu.as_nanos() as f64),
             generator_cpu_share: self.share(),
             generator_waiting_share: self.waiting(),
@@ -115,6 +126,7 @@ pub struct Summary {
     pub p99_us: f64,
     pub p999_us: f64,
     pub max_us: f64,
+    pub evenness: f64,
     pub generator_cpu_ns_per_message: f64,
     pub generator_cpu_share: f64,
     pub generator_waiting_share: f64,
@@ -132,6 +144,7 @@ impl fmt::Display for Summary {
             "latency     {:.1} µs median, {:.1} p90, {:.1} p99, {:.1} p99.9, {:.1} at most",
             self.p50_us, self.p90_us, self.p99_us, self.p999_us, self.max_us
         )?;
+        writeln!(f, "evenness    {:.2}: the client served least, of the mean", self.evenness)?;
         write!(
             f,
             "generator   {:.2} µs of processor time per message, busy {:.0} % of the time, \

@@ -15,9 +15,9 @@ pub(in super::super) fn markdown(sections: &[Section]) -> String {
             text,
             "### {}\n\n{}.\n\n\
              | | messages/s | lowest to highest | of tokio's best | CPU µs/message | of tokio's best | \
-             of the floor | p50 µs | p99 µs | of tokio's best | p99.9 µs | KiB/connection | switches/message | \
+             of the floor | p50 µs | p99 µs | of tokio's best | p99.9 µs | least served | KiB/connection | switches/message | \
              generator busy |\n\
-             |---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|\n",
+             |---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|\n",
             section.workload.name, section.workload.about
         );
         for cell in &section.cells {
@@ -52,6 +52,7 @@ fn row(section: &Section, cell: &Cell) -> String {
         of(p99),
         maybe(section.ratio(cell, p99, less)),
         of(|figures| figures.p999_us),
+        of(|figures| figures.evenness),
         of(|figures| figures.rss_kib_per_connection),
         of(|figures| figures.switches_per_message),
         busy.map_or_else(
