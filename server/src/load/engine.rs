@@ -62,8 +62,6 @@ pub(super) struct Engine<'a> {
     schedule: Schedule,
     latency: Histogram<u64>,
     lateness: Histogram<u64>,
-    /// Arrivals while measuring.
-    measured: u64,
     last_arrival: Duration,
 }
 
@@ -102,7 +100,6 @@ impl<'a> Engine<'a> {
             schedule,
             latency: histogram()?,
             lateness: histogram()?,
-            measured: 0,
             last_arrival: Duration::ZERO,
         })
     }
@@ -289,7 +286,6 @@ impl<'a> Engine<'a> {
         let (Some(message), Arrival::Next(_) | Arrival::Late) = (message, arrival) else { return };
         self.last_arrival = now;
         if self.schedule.stage == Stage::Measuring {
-            self.measured += 1;
             self.senders[self.flows[message.flow].0].served += 1;
         }
         let at = Duration::from_nanos(message.at);
@@ -338,13 +334,14 @@ impl<'a> Engine<'a> {
                 unsent += sender.due;
             }
         }
+        let served = self.places.iter().map(|&n| self.senders[n].served);
         Outcome {
             sent: self.ledger.sent(),
             arrived: self.ledger.arrived(),
             unsent,
             faults: self.ledger.faults(),
-            measured: self.measured,
-            least_served: self.places.iter().map(|&n| self.senders[n].served).min().unwrap_or_default(),
+            measured: served.clone().sum(),
+            least_served: served.min().unwrap_or_default(),
             senders: self.places.len(),
             elapsed: self.schedule.measured(),
             latency: self.latency,

@@ -15,8 +15,8 @@ pub(in super::super) fn markdown(sections: &[Section]) -> String {
             text,
             "### {}\n\n{}.\n\n\
              | | messages/s | lowest to highest | of tokio's best | CPU µs/message | of tokio's best | \
-             of the floor | p50 µs | p99 µs | of tokio's best | p99.9 µs | least served | KiB/connection | switches/message | \
-             generator busy |\n\
+             of the floor | p50 µs | p99 µs | of tokio's best | p99.9 µs | least served | \
+             KiB/connection | switches/message | generator busy |\n\
              |---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|\n",
             section.workload.name, section.workload.about
         );
