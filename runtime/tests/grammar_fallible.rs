@@ -12,10 +12,13 @@ use treescope::{CauseKind, Failed, TryScope};
 
 const SECOND: Duration = Duration::from_secs(1);
 
-/// Holds an item that is dropped when the future is.
-async fn hold<T>(ledger: &Ledger, name: &'static str) -> T {
-    let _item = ledger.item(name);
-    pending().await
+/// Holds an item that is dropped when the future is. It is made at once: on two workers a child may be aborted unpolled.
+fn hold<T>(ledger: &Ledger, name: &'static str) -> impl Future<Output = T> {
+    let item = ledger.item(name);
+    async move {
+        let _item = item;
+        pending().await
+    }
 }
 
 #[test]
