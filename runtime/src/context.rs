@@ -5,6 +5,10 @@
 //!
 //! Entering is always a guard that puts back what was there before: a root may be opened inside a root, or inside a
 //! worker of another runtime.
+//!
+//! [`counts`]: what is put off of counting children in and out.
+
+mod counts;
 
 use std::cell::Cell;
 use std::ptr::NonNull;
@@ -15,9 +19,12 @@ use crate::sched::budget::Budget;
 use crate::sched::worker::Worker;
 use crate::sync::Arc;
 use crate::tree::id::Block;
-use crate::tree::node::{Node, NodeRef};
+use crate::tree::node::NodeRef;
 use crate::tree::parked::Link;
 use crate::tree::setup::Label;
+pub(crate) use counts::{
+    count_in, count_out, enter_body, is_body_of, leave_body, put_off_child_added, put_off_of, take_over_count,
+};
 
 crate::sync::thread_local_const! {
     static CONTEXT: Context = Context::new();
@@ -199,17 +206,7 @@ pub(crate) fn with_driver<R>(f: impl FnOnce(&Arc<Driver>) -> R) -> Option<R> {
     Some(f(sched.driver()))
 }
 
-// ---- counting children out -------------------------------------------------------------------------------------
-//
-// A worker that runs many children of one node counts them out together: one atomic operation for all of them. That
-// is put off for as long as it runs children of that same node, which cannot end without them anyway, and no longer:
-// `begin_run` sees to it before the worker polls anything else, the worker itself before it looks for work elsewhere.
-//
-// A child that has ended and is still counted leaves its count to a sibling that is spawned here meanwhile
-// (`take_over_count`). The node's word counts as many as before, and at no moment fewer than live, so nobody can take the
-// one or the other for the last. What the ended child did is published by the new one's end: it comes before the spawn on
-// this thread, and the spawn, by the queue and the task's own state, before that end on whatever thread. Children that spawn
-// their siblings, on several workers, so do not pass the node's cache line about for it.
+// ---- a task's run -------------------------------------------------------------------------------------------------
 
 /// The task being polled has ended; its `parent` is to be told once the task's `run` has returned.
 #[inline]
@@ -258,11 +255,7 @@ pub(crate) fn is_ending() -> bool {
 pub(crate) fn begin_run(parent: NodeRef) {
     CONTEXT.with(|context| {
         context.parent.set(Some(parent));
-        if let Some((node, n)) = context.to_count_out.get()
-            && node != parent
-        {
-            context.count_out(node, n);
-        }
+        context.count_out_but_of(parent);
     });
 }
 
@@ -290,103 +283,9 @@ pub(crate) unsafe fn set_current(current: NodeRef, link: Option<NonNull<Link>>) 
 pub(crate) fn finish_run() {
     CONTEXT.with(|context| {
         context.current.set(None);
-        let Some(parent) = context.ended.get() else { return };
-        let n = match context.to_count_out.get() {
-            Some((node, n)) if node == parent => n + 1,
-            Some((node, n)) => {
-                context.count_out(node, n);
-                1
-            }
-            None => 1,
-        };
-        if context.worker.get().is_none() || parent.waits_only_for(n) {
-            context.count_out(parent, n);
-        } else {
-            context.to_count_out.set(Some((parent, n)));
-        }
-        context.ended.set(None);
-    });
-}
-
-/// Whether a child of `parent` that has ended here, and is still counted, leaves its count to a new one.
-#[inline]
-pub(crate) fn take_over_count(parent: NodeRef) -> bool {
-    CONTEXT.with(|context| match context.to_count_out.get() {
-        Some((node, n)) if node == parent => {
-            context.to_count_out.set((n > 1).then_some((node, n - 1)));
-            true
-        }
-        _ => false,
-    })
-}
-
-/// Counts out what was put off; `true` if there was anything, which may have woken its parent.
-#[inline]
-pub(crate) fn count_out() -> bool {
-    CONTEXT.with(|context| {
-        let Some((node, n)) = context.to_count_out.get() else { return false };
-        context.count_out(node, n);
-        true
-    })
-}
-
-impl Context {
-    fn count_out(&self, node: NodeRef, n: u64) {
-        self.to_count_out.set(None);
-        // A parent that wakes up has waited for these ends; `is_ending` says so.
-        let ended = self.ended.replace(Some(node));
-        Node::children_ended(node, n);
-        self.ended.set(ended);
-    }
-}
-
-// ---- counting children in ----------------------------------------------------------------------------------------
-
-/// The body of `node` begins to be polled on this thread. Gives what to pass to [`leave_body`].
-#[inline]
-pub(crate) fn enter_body(node: NodeRef) -> Option<(NodeRef, u64)> {
-    CONTEXT.with(|context| context.body.replace(Some((node, 0))))
-}
-
-/// The poll is over: counts in the children that it spawned.
-#[inline]
-pub(crate) fn leave_body(before: Option<(NodeRef, u64)>) {
-    CONTEXT.with(|context| {
-        if let Some((node, n)) = context.body.replace(before)
-            && n > 0
-        {
-            node.children_added(n);
-        }
-    });
-}
-
-/// Whether the body of `node` is being polled on this thread.
-#[inline]
-pub(crate) fn is_body_of(node: &Node) -> bool {
-    CONTEXT.with(|context| context.body.get().is_some_and(|(body, _)| std::ptr::eq(&*body, node)))
-}
-
-/// Puts off counting in a child that the body being polled has spawned, to [`leave_body`]. Returns `true`.
-#[inline]
-pub(crate) fn put_off_child_added(node: &Node) -> bool {
-    CONTEXT.with(|context| match context.body.get() {
-        Some((body, n)) => {
-            debug_assert!(std::ptr::eq(&*body, node));
-            context.body.set(Some((body, n + 1)));
-            true
-        }
-        None => false,
-    })
-}
-
-/// Counts in what the body of `node`, being polled on this thread, has put off so far.
-pub(crate) fn count_in(node: &Node) {
-    CONTEXT.with(|context| {
-        if let Some((body, n)) = context.body.get()
-            && std::ptr::eq(&*body, node)
-        {
-            context.body.set(Some((body, 0)));
-            node.children_added(n);
+        if let Some(parent) = context.ended.get() {
+            context.child_ended(parent);
+            context.ended.set(None);
         }
     });
 }
@@ -412,15 +311,6 @@ pub(crate) fn current_label() -> Option<Label> {
             link.map(|link| unsafe { link.as_ref() }.label())
         }
     })
-}
-
-/// The children of `node` that this thread has still to count in, less those that it has still to count out.
-pub(crate) fn put_off_of(node: &Node) -> i64 {
-    let of_node = |put_off: Option<(NodeRef, u64)>| match put_off {
-        Some((other, n)) if std::ptr::eq(&*other, node) => n as i64,
-        _ => 0,
-    };
-    CONTEXT.with(|context| of_node(context.body.get()) - of_node(context.to_count_out.get()))
 }
 
 /// Runs `f` with the current task's budget.
