@@ -46,7 +46,8 @@ impl<R: Hold, S: Stream> Link<R, S> {
         let mut inbox = Inbox::new(self.limits().max_frame);
         while let Some(routed) = self.receive(&mut inbox, stop.as_mut()).await? {
             if routed == Routed::Blocked {
-                self.deliver(&mut inbox).await?;
+                // In a box: it is rare, and inline it would be most of what a reader that sleeps is spread over.
+                Box::pin(self.deliver(&mut inbox)).await?;
             }
         }
         Ok(())

@@ -24,7 +24,7 @@ impl<R: Hold, S: Stream> Link<R, S> {
                 return Err(gone);
             }
         }
-        self.linger().await;
+        Box::pin(self.linger()).await;
         Ok(())
     }
 
@@ -53,7 +53,8 @@ impl<R: Hold, S: Stream> Link<R, S> {
         if let Some(taken) = future::poll_once(self.write_some(bytes)).await {
             return Some(taken);
         }
-        S::Platform::timeout(self.limits().stall_timeout, self.write_some(bytes)).await
+        // In a box, as in `read`: a writer that sleeps should not be spread over what it seldom does.
+        Box::pin(S::Platform::timeout(self.limits().stall_timeout, self.write_some(bytes))).await
     }
 
     async fn write_some(&self, bytes: &[u8]) -> io::Result<usize> {
