@@ -8,7 +8,12 @@
 //!
 //! Only `designs` differs from one way of sharing state to another; [`designs::scoped`] is the one this
 //! project adds. All of it runs on tokio as well, where the type system lets it: [`runtimes`] is what a design needs
-//! of a runtime. [`protocol`] and [`router`] know no socket and no runtime.
+//! of a runtime.
+//!
+//! [`protocol`] knows no socket, no clock and no runtime, and every design frames with it. The rules of routing (who is
+//! here, what is bounded, who waits for whom) are written twice over it: as a state machine that one owner drives by `&mut`,
+//! [`machine`] with [`drive`], and as one that many tasks share, [`router`] with [`link`]. `tests/routes_alike.rs` holds the
+//! two to the same deliveries. [`designs`] says which design uses which.
 
 pub mod accept;
 pub mod cli;

@@ -1,5 +1,14 @@
-//! Ways to share the router's state between connections, one file each. They differ in nothing else: the
-//! protocol, the sockets and the way in and out of the program are the same.
+//! Ways to share the router's state between connections, one file each. The protocol, the limits, the sockets and the way in and
+//! out of the program are the same for all.
+//!
+//! | the rules of routing are in | designs |
+//! |---|---|
+//! | [`machine`](crate::machine), which one owner drives | `sans_io`, `scoped_local`, `floor` |
+//! | [`router`](crate::router), which many tasks share | `scoped`, `scoped_tokio` |
+//! | the design itself: its rules, its bounds and its missing deadlines are its fault | the exhibits |
+//!
+//! The first two rows are the same rules, and a test holds them to the same deliveries. The exhibits frame with the same
+//! [`protocol`](crate::protocol), but each writes as its kind is written: one frame at a time but for `race` and `poll`.
 //!
 //! Two of them are meant to be used, [`scoped`] and `scoped_local`. The others are exhibits: the ways that
 //! programs without scopes take, each with a fault that is its own, is named at the head of its file and
