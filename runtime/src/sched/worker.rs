@@ -13,14 +13,16 @@
 //! |---|---|---|
 //! | oldest woken task | newer children | [`SPAWNED_RUN`] picks between two of the woken lane |
 //! | remote task, I/O, timers | own tasks | [`FOREIGN_EVERY`] picks between two looks |
-//! | oldest child | newer children, for ever | [`OLDEST_WAIT`], then it is taken, unless thieves or idleness come first |
+//! | oldest child | newer children, for ever | [`OLDEST_WAIT`] and [`FOREIGN_EVERY`] picks, then it is taken, unless thieves or idleness come first |
 //! | any task | a task that is always ready | its budget ([`budget`]) |
 //!
 //! A pick is one poll of one task; what one poll takes is up to the task.
 //!
 //! The depth-first order keeps the live tasks of a fully strict program within workers x depth x fan-out (Blumofe and
-//! Leiserson, 1999). It is kept as long as no child is the oldest for [`OLDEST_WAIT`]: a tree that computes for longer
-//! than that takes one task out of order each time, which adds its own path to the bound.
+//! Leiserson, 1999; their thief takes one task, ours siblings, which with what comes below one of them are still one path).
+//! It is kept as long as no child is the oldest for [`OLDEST_WAIT`]: a tree that computes for longer
+//! than that takes one task out of order each time, which adds its own path to the bound. On a virtual clock, which stands still
+//! while anything can run, there is no such time (`tests/scheduler.rs` asserts the bound there).
 
 use std::cell::Cell;
 use std::time::{Duration, Instant};
@@ -38,6 +40,10 @@ use crate::task::cell::{self, Runnable};
 const SPAWNED_RUN: u32 = 16;
 /// Every so many picks, the remote queue comes first and the driver is polled without waiting.
 const FOREIGN_EVERY: u32 = 61;
+/// Which of these picks that is.
+const FOREIGN_TURN: u32 = FOREIGN_EVERY - 1;
+/// In which of these picks the oldest child is taken if it is overdue.
+const OVERDUE_TURN: u32 = FOREIGN_EVERY / 2;
 /// How many of the tasks that such a poll wakes go into the spawn lane. Few enough that all of them have run by the next
 /// one: nobody who waits for I/O is overtaken for ever.
 const AHEAD_MAX: u32 = 16;
@@ -162,11 +168,17 @@ impl Worker {
 
     /// What is due before its turn, by the bounds in the module's table.
     fn due(&self) -> Option<Runnable> {
-        if self.tick.get() % FOREIGN_EVERY == FOREIGN_EVERY - 1 {
-            self.poll_driver();
-            if let Some(runnable) = self.oldest_child_if_overdue().or_else(|| self.remote()) {
-                return Some(runnable);
+        let foreign = match self.tick.get() % FOREIGN_EVERY {
+            FOREIGN_TURN => {
+                self.poll_driver();
+                self.remote()
             }
+            // Another turn than the remote queue's, so that neither holds up the other.
+            OVERDUE_TURN => self.oldest_child_if_overdue(),
+            _ => None,
+        };
+        if foreign.is_some() {
+            return foreign;
         }
         if self.spawned_run.get() >= SPAWNED_RUN { self.oldest_woken() } else { None }
     }
@@ -188,7 +200,7 @@ impl Worker {
             return None;
         }
         let index = self.spawned.oldest_index();
-        let now = Instant::now();
+        let now = self.scheduler.now();
         match self.oldest.get() {
             (seen, Some(since)) if seen == index => {
                 if now.duration_since(since) < OLDEST_WAIT {
@@ -272,7 +284,7 @@ impl Worker {
             if let Some(runnable) = self.remote().or_else(|| self.steal()) {
                 return Some(runnable);
             }
-            // Ever longer, up to about a microsecond: each look takes cache lines away from mates that are at work.
+            // Ever longer, up to 128 pauses, a few microseconds: each look takes cache lines away from mates that are at work.
             for _ in 0..1 << round {
                 crate::sync::spin_loop();
             }
@@ -311,12 +323,21 @@ impl Worker {
         let mates = &self.scheduler.workers;
         let start = self.random() as usize % mates.len();
         let others = || (0..mates.len()).map(|n| (start + n) % mates.len()).filter(|&n| n != self.index);
-        let from = |stealer: &Stealer<Runnable>, own: &Owner<Runnable>, left_alone: &Cell<Option<usize>>| {
-            if self.leaves_alone(stealer, left_alone) { None } else { Self::steal_from(stealer, own) }
+        let spawned = |n: usize| {
+            let victim = &mates[n].spawned;
+            if self.leaves_alone(victim, &self.left_alone[n][0]) {
+                return None;
+            }
+            Self::steal_from(victim, &self.spawned, cell::are_siblings)
         };
-        others()
-            .find_map(|n| from(&mates[n].spawned, &self.spawned, &self.left_alone[n][0]))
-            .or_else(|| others().find_map(|n| from(&mates[n].woken, &self.woken, &self.left_alone[n][1])))
+        let woken = |n: usize| {
+            let victim = &mates[n].woken;
+            if self.leaves_alone(victim, &self.left_alone[n][1]) {
+                return None;
+            }
+            Self::steal_from(victim, &self.woken, |_, _| true)
+        };
+        others().find_map(spawned).or_else(|| others().find_map(woken))
     }
 
     /// Whether a mate's only task is left to it: at the first look, for the mate most often comes to it sooner than it
@@ -326,8 +347,16 @@ impl Worker {
         LEAVES_LONE && victim.lone().is_some_and(|lone| left_alone.replace(Some(lone)) != Some(lone))
     }
 
-    /// Takes the oldest half, up to [`STEAL_MAX`]: the first to run, the rest into `lane`.
-    fn steal_from(victim: &Stealer<Runnable>, lane: &Owner<Runnable>) -> Option<Runnable> {
+    /// Takes the oldest half, up to [`STEAL_MAX`] and the first that does not go `together` with the oldest: that one to run,
+    /// the rest into `lane`.
+    ///
+    /// Of children only siblings go together: they are one level of one path through the tree, below which the thief makes the
+    /// others. Half a lane would be several levels, and another set of them would come below each.
+    fn steal_from(
+        victim: &Stealer<Runnable>,
+        lane: &Owner<Runnable>,
+        together: impl Fn(&Runnable, &Runnable) -> bool,
+    ) -> Option<Runnable> {
         let first = loop {
             match victim.steal() {
                 Steal::Taken(runnable) => break runnable,
@@ -338,7 +367,13 @@ impl Worker {
         let more = (victim.len() / 2).min(STEAL_MAX - 1);
         for _ in 0..more {
             match victim.steal() {
-                Steal::Taken(runnable) => lane.push(runnable),
+                Steal::Taken(runnable) => {
+                    let was_last = !together(&first, &runnable);
+                    lane.push(runnable);
+                    if was_last {
+                        break;
+                    }
+                }
                 Steal::Empty | Steal::Retry => break,
             }
         }

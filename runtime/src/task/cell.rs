@@ -54,6 +54,12 @@ pub(crate) unsafe fn new<F: Future>(
     (runnable, task.fallible())
 }
 
+/// Whether the two were spawned in the same scope.
+#[inline]
+pub(crate) fn are_siblings(one: &Runnable, other: &Runnable) -> bool {
+    one.metadata().parent == other.metadata().parent
+}
+
 /// async-task's schedule function: the task was woken. A first scheduling does not come through here.
 fn schedule(runnable: Runnable, info: ScheduleInfo) {
     let sched = runnable.metadata().parent.sched();
