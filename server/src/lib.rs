@@ -12,7 +12,7 @@
 //!
 //! [`protocol`] knows no socket, no clock and no runtime, and every design frames with it. The rules of routing (who is
 //! here, what is bounded, who waits for whom) are written twice over it: as a state machine that one owner drives by `&mut`,
-//! [`machine`] with [`drive`], and as one that many tasks share, [`router`] with [`link`]. `tests/routes_alike.rs` holds the
+//! [`machine`] with [`drive`], and as one that many tasks share, [`router`] with [`link`]. `tests/machine/both.rs` holds the
 //! two to the same deliveries. [`designs`] says which design uses which.
 
 pub mod accept;

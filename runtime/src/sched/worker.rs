@@ -40,10 +40,8 @@ use crate::task::cell::{self, Runnable};
 const SPAWNED_RUN: u32 = 16;
 /// Every so many picks, the remote queue comes first and the driver is polled without waiting.
 const FOREIGN_EVERY: u32 = 61;
-/// Which of these picks that is.
-const FOREIGN_TURN: u32 = FOREIGN_EVERY - 1;
-/// In which of these picks the oldest child is taken if it is overdue.
-const OVERDUE_TURN: u32 = FOREIGN_EVERY / 2;
+/// The pick before that one: the oldest child is taken if it is overdue.
+const OVERDUE_TURN: u32 = FOREIGN_EVERY - 2;
 /// How many of the tasks that such a poll wakes go into the spawn lane. Few enough that all of them have run by the next
 /// one: nobody who waits for I/O is overtaken for ever.
 const AHEAD_MAX: u32 = 16;
@@ -168,19 +166,23 @@ impl Worker {
 
     /// What is due before its turn, by the bounds in the module's table.
     fn due(&self) -> Option<Runnable> {
-        let foreign = match self.tick.get() % FOREIGN_EVERY {
-            FOREIGN_TURN => {
-                self.poll_driver();
-                self.remote()
-            }
-            // Another turn than the remote queue's, so that neither holds up the other.
-            OVERDUE_TURN => self.oldest_child_if_overdue(),
-            _ => None,
-        };
-        if foreign.is_some() {
-            return foreign;
+        let turn = self.tick.get() % FOREIGN_EVERY;
+        if turn >= OVERDUE_TURN
+            && let Some(runnable) = self.take_turn(turn)
+        {
+            return Some(runnable);
         }
         if self.spawned_run.get() >= SPAWNED_RUN { self.oldest_woken() } else { None }
+    }
+
+    /// The turns of the remote queue and of the oldest child: two, so that neither holds up the other.
+    #[cold]
+    fn take_turn(&self, turn: u32) -> Option<Runnable> {
+        if turn == OVERDUE_TURN {
+            return self.oldest_child_if_overdue();
+        }
+        self.poll_driver();
+        self.remote()
     }
 
     fn newest_child(&self) -> Option<Runnable> {
