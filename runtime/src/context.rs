@@ -37,8 +37,10 @@ struct Context {
     home: Cell<Option<NonNull<HomeLink>>>,
     sched: Cell<Option<SchedRef>>,
     worker: Cell<Option<NonNull<Worker>>>,
-    /// The parent of the task that ended in the poll under way.
+    /// The parent of the task that ended in the poll under way, until it is told.
     ended: Cell<Option<NodeRef>>,
+    /// Whether a node is being told of its children's ends: it may be gone before that is over.
+    telling: Cell<bool>,
     /// The scope that a handle being let go belongs to.
     charged: Cell<Option<NodeRef>>,
     /// Children of one node that have ended on this worker and are still to be counted out there.
@@ -62,6 +64,7 @@ impl Context {
             sched: Cell::new(None),
             worker: Cell::new(None),
             ended: Cell::new(None),
+            telling: Cell::new(false),
             charged: Cell::new(None),
             to_count_out: Cell::new(None),
             body: Cell::new(None),
@@ -79,6 +82,7 @@ pub(crate) struct Entered {
     sched: Option<SchedRef>,
     worker: Option<NonNull<Worker>>,
     ended: Option<NodeRef>,
+    telling: bool,
     charged: Option<NodeRef>,
     body: Option<(NodeRef, u64)>,
     parent: Option<NodeRef>,
@@ -96,6 +100,7 @@ fn enter(sched: SchedRef, worker: Option<NonNull<Worker>>) -> Entered {
         sched: context.sched.replace(Some(sched)),
         worker: context.worker.replace(worker),
         ended: context.ended.take(),
+        telling: context.telling.take(),
         charged: context.charged.take(),
         body: context.body.take(),
         parent: context.parent.take(),
@@ -110,6 +115,7 @@ impl Drop for Entered {
             context.sched.set(self.sched);
             context.worker.set(self.worker);
             context.ended.set(self.ended);
+            context.telling.set(self.telling);
             context.charged.set(self.charged);
             context.body.set(self.body);
             context.parent.set(self.parent);
@@ -247,7 +253,7 @@ pub(crate) fn charged() -> NodeRef {
 /// Whether the task being polled has ended: what it wakes from here on are those who waited for its end.
 #[inline]
 pub(crate) fn is_ending() -> bool {
-    CONTEXT.with(|context| context.ended.get().is_some())
+    CONTEXT.with(|context| context.ended.get().is_some() || context.telling.get())
 }
 
 /// A child of `parent` is about to be run.
@@ -283,9 +289,8 @@ pub(crate) unsafe fn set_current(current: NodeRef, link: Option<NonNull<Link>>) 
 pub(crate) fn finish_run() {
     CONTEXT.with(|context| {
         context.current.set(None);
-        if let Some(parent) = context.ended.get() {
+        if let Some(parent) = context.ended.take() {
             context.child_ended(parent);
-            context.ended.set(None);
         }
     });
 }

@@ -107,8 +107,10 @@ impl Builder {
     /// are of no account.
     ///
     /// # Errors
-    /// What the system says to a new epoll or kqueue instance.
+    /// [`InvalidInput`](io::ErrorKind::InvalidInput) if the name for threads, which those of the blocking pool have, contains a zero
+    /// byte; otherwise what the system says to a new epoll or kqueue instance.
     pub fn build_local(mut self) -> io::Result<LocalRuntime> {
+        self.check_thread_name()?;
         self.config.workers = 1;
         let (_, mut workers) = worker::scheduler(&self.config)?;
         match workers.pop() {

@@ -83,10 +83,9 @@ impl Drop for Runtime {
     fn drop(&mut self) {
         self.scheduler.shut_down();
         let blocking = self.scheduler.blocking().shut_down();
-        // A runtime's last owner may be a user's waker, which a worker drops when it fires a timer, say. That worker
-        // ends by itself: it holds the scheduler's `Arc`, and returns at its next look at the shutdown flag. A thread of
-        // the blocking pool holds none, and needs none: it runs user code only before it counts a child out, while a
-        // root still waits, or in destructors of thread-locals, when it is done with the scheduler.
+        // A runtime's last owner may be a user's waker, which one of its own threads drops when it fires a timer, say, or wakes
+        // who drains a scope. A worker ends by itself: it holds the scheduler's `Arc`, and returns at its next look at the
+        // shutdown flag. A thread of the blocking pool is given it.
         let me = thread::current().id();
         for thread in self.threads.drain(..).chain(blocking) {
             if thread.thread().id() != me {
@@ -94,6 +93,7 @@ impl Drop for Runtime {
                 let _ = thread.join();
             }
         }
+        self.scheduler.blocking().leave_to_the_last(&self.scheduler);
     }
 }
 
@@ -176,11 +176,22 @@ impl Builder {
         self
     }
 
+    /// `std` panics when a thread with such a name is started, and a blocking pool starts its threads late.
+    pub(crate) fn check_thread_name(&self) -> io::Result<()> {
+        if self.config.thread_name.contains('\0') {
+            return Err(io::Error::new(
+                io::ErrorKind::InvalidInput,
+                "thread_name must not contain a zero byte",
+            ));
+        }
+        Ok(())
+    }
+
     /// Starts the threads.
     ///
     /// # Errors
-    /// [`InvalidInput`](io::ErrorKind::InvalidInput) if the number of workers is not between 1 and 1,024, or that of
-    /// blocking threads is 0; otherwise what the system says to a new thread, epoll or kqueue instance.
+    /// [`InvalidInput`](io::ErrorKind::InvalidInput) if the number of workers is not between 1 and 1,024, that of
+    /// blocking threads is 0, or the threads' name contains a zero byte; otherwise what the system says to a new thread, epoll or kqueue instance.
     pub fn build(self) -> io::Result<Runtime> {
         if !(1..=Self::MAX_WORKERS).contains(&self.config.workers) {
             return Err(io::Error::new(
@@ -191,6 +202,7 @@ impl Builder {
         if self.config.blocking_threads == 0 {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, "blocking_threads must be at least 1"));
         }
+        self.check_thread_name()?;
         let (scheduler, workers) = worker::scheduler(&self.config)?;
         // From here on, an error drops `runtime`, which ends the threads already started.
         let mut runtime = Runtime { scheduler, threads: Vec::new() };

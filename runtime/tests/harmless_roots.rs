@@ -374,3 +374,10 @@ fn scope_names_never_repeat() {
     });
     assert_eq!(names.lock().unwrap().len(), 12_000);
 }
+
+#[test]
+fn name_for_threads_that_no_thread_can_have_is_refused() {
+    let builder = Runtime::builder().thread_name("a\0b");
+    assert_eq!(builder.clone().build().unwrap_err().kind(), std::io::ErrorKind::InvalidInput);
+    assert_eq!(builder.build_local().unwrap_err().kind(), std::io::ErrorKind::InvalidInput);
+}

@@ -3,7 +3,7 @@
 
 mod common;
 
-use common::{Gate, Ledger, Trap, each_runtime, poll_once, runtime, three_deep, watched};
+use common::{Gate, Ledger, Trap, block_here, each_runtime, poll_once, runtime, three_deep, watched};
 use std::future::{pending, poll_fn};
 use std::pin::pin;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -357,5 +357,44 @@ fn wakers_fired_by_many_threads_at_the_moment_of_an_abort() {
             });
             ledger.assert_settled();
         }
+    });
+}
+
+/// The root learns that its last child has ended before the waker of who drained it has been called to its end.
+#[test]
+fn waker_of_a_drain_that_a_pool_thread_calls_may_be_the_last_owner_of_the_runtime() {
+    #[derive(Default)]
+    struct LastOwner {
+        runtime: Mutex<Option<Arc<Runtime>>>,
+        called: Gate,
+        root_is_over: Gate,
+        dropped: Gate,
+    }
+    impl Wake for LastOwner {
+        fn wake(self: Arc<Self>) {
+            self.called.open();
+            block_here(self.root_is_over.pass());
+            drop(self.runtime.lock().unwrap().take());
+            // The thread is the runtime's still.
+            let _ = treescope::time::now();
+            self.dropped.open();
+        }
+    }
+    watched(|| {
+        let owner = Arc::new(LastOwner::default());
+        let runtime = Arc::new(runtime(1));
+        *owner.runtime.lock().unwrap() = Some(runtime.clone());
+        let polled = &Gate::new();
+        runtime.block_on(async |scope| {
+            scope.spawn_blocking(|| block_here(polled.pass()));
+            let mut drain = pin!(scope.drain(Duration::MAX));
+            let waker = Waker::from(owner.clone());
+            assert!(drain.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
+            polled.open();
+            block_here(owner.called.pass());
+        });
+        drop(runtime);
+        owner.root_is_over.open();
+        block_here(owner.dropped.pass());
     });
 }

@@ -57,10 +57,11 @@ impl Context {
 
     fn count_out(&self, node: NodeRef, n: u64) {
         self.to_count_out.set(None);
-        // A parent that wakes up has waited for these ends; `is_ending` says so.
-        let ended = self.ended.replace(Some(node));
+        // A parent that wakes up has waited for these ends; `is_ending` says so. It does not say whose: the node may be gone
+        // while the waker runs, which a user's may for long.
+        let before = self.telling.replace(true);
         Node::children_ended(node, n);
-        self.ended.set(ended);
+        self.telling.set(before);
     }
 }
 

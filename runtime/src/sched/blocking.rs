@@ -6,15 +6,20 @@
 //!                                  └──▶ a new thread, which leaves after KEEP_ALIVE without work
 //! ```
 //!
+//! Who keeps the pool alive: it lies in the scheduler, which a thread of the pool does not own. The runtime joins all threads
+//! before it lets the scheduler go. One it cannot join: the thread that drops the runtime, if that is of the pool (a user's waker may
+//! be the runtime's last owner, and is called after the root was told). That one, the last by then, gets the scheduler
+//! ([`leave_to_the_last`](BlockingPool::leave_to_the_last)), and frees it when it has done with it.
+//!
 //! What is queued is an ordinary task whose one poll is the call, so that panics, cancel and counting out are
 //! those of any child. The queue's length is bounded by the number of live children.
 
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use super::{SchedRef, budget};
+use super::{SchedRef, Scheduler, budget};
 use crate::context;
-use crate::sync::{Condvar, Mutex, thread};
+use crate::sync::{Arc, Condvar, Mutex, thread};
 use crate::task::cell::{self, Runnable};
 
 /// How long a thread waits for work before it leaves.
@@ -32,9 +37,12 @@ struct State {
     queue: VecDeque<Runnable>,
     /// Every thread not joined yet: a thread uses the pool's memory until its very end.
     threads: Vec<thread::JoinHandle<()>>,
+    /// Threads in [`BlockingPool::work`].
     live: usize,
     idle: usize,
     shutdown: bool,
+    /// For the last thread, if the runtime was dropped on it.
+    left_to_the_last: Option<Arc<Scheduler>>,
 }
 
 impl BlockingPool {
@@ -46,6 +54,7 @@ impl BlockingPool {
                 live: 0,
                 idle: 0,
                 shutdown: false,
+                left_to_the_last: None,
             }),
             work: Condvar::new(),
             max_threads,
@@ -77,11 +86,12 @@ impl BlockingPool {
     fn start_thread(&self, sched: SchedRef) -> std::io::Result<thread::JoinHandle<()>> {
         thread::Builder::new()
             .name(format!("{}-blocking", self.name))
-            .spawn(move || sched.blocking().work(sched))
+            // The scheduler, if there is one to free, is freed out here: the pool lies in it.
+            .spawn(move || drop(sched.blocking().work(sched)))
     }
 
-    /// A pool thread's life.
-    fn work(&self, sched: SchedRef) {
+    /// A pool thread's life. Gives what was left to it.
+    fn work(&self, sched: SchedRef) -> Option<Arc<Scheduler>> {
         let _context = context::enter_root(sched);
         let mut state = self.state.lock();
         loop {
@@ -106,6 +116,17 @@ impl BlockingPool {
             }
         }
         state.live -= 1;
+        state.left_to_the_last.take()
+    }
+
+    /// The runtime is being dropped, and all threads are joined but perhaps the calling one, if that is of the pool: whoever still
+    /// is at work gets the scheduler, which this pool lies in. (A thread that has left `work` may drop a runtime in a destructor of
+    /// a thread-local; it uses the scheduler no more.)
+    pub(crate) fn leave_to_the_last(&self, scheduler: &Arc<Scheduler>) {
+        let mut state = self.state.lock();
+        if state.live > 0 {
+            state.left_to_the_last = Some(scheduler.clone());
+        }
     }
 
     /// Whether no call is queued or under way.

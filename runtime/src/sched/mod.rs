@@ -74,7 +74,7 @@ struct Mate {
 ///
 /// Invariant, which every holder keeps: the scheduler is used only while it is alive. A runtime is dropped after its
 /// last root has returned, so whoever belongs to a live tree (a node, a queued or running task, a thread that has one
-/// in hand) may use it. A task's waker may be older than that: it uses the address only with a `Runnable` in hand.
+/// in hand) may use it, and a thread of the blocking pool may until it has left [`BlockingPool::work`]. A task's waker may be older than that: it uses the address only with a `Runnable` in hand.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct SchedRef(NonNull<Scheduler>);
 

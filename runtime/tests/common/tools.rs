@@ -44,6 +44,41 @@ pub(crate) async fn poll_once<F: Future + Unpin>(future: &mut F) -> Poll<F::Outp
     std::future::poll_fn(|cx| Poll::Ready(Pin::new(&mut *future).poll(cx))).await
 }
 
+/// Runs two futures to their ends, each polled only when a waker of its own has been woken, as sets of futures do.
+pub(crate) async fn join_apart(one: impl Future + Send, other: impl Future + Send) {
+    struct Part {
+        woken: AtomicBool,
+        task: Mutex<Option<Waker>>,
+    }
+    impl Wake for Part {
+        fn wake(self: Arc<Self>) {
+            self.woken.store(true, Ordering::SeqCst);
+            if let Some(task) = self.task.lock().unwrap_or_else(PoisonError::into_inner).take() {
+                task.wake();
+            }
+        }
+    }
+    let mut futures: [Option<Pin<Box<dyn Future<Output = ()> + Send + '_>>>; 2] =
+        [Some(Box::pin(async { drop(one.await) })), Some(Box::pin(async { drop(other.await) }))];
+    let parts = [(); 2].map(|()| Arc::new(Part { woken: AtomicBool::new(true), task: Mutex::new(None) }));
+    std::future::poll_fn(|cx| {
+        for part in &parts {
+            *part.task.lock().unwrap_or_else(PoisonError::into_inner) = Some(cx.waker().clone());
+        }
+        for (future, part) in futures.iter_mut().zip(&parts) {
+            let waker = Waker::from(part.clone());
+            if part.woken.swap(false, Ordering::SeqCst)
+                && let Some(running) = future
+                && running.as_mut().poll(&mut Context::from_waker(&waker)).is_ready()
+            {
+                *future = None;
+            }
+        }
+        if futures.iter().all(Option::is_none) { Poll::Ready(()) } else { Poll::Pending }
+    })
+    .await;
+}
+
 /// Drives a future on the current thread, without any runtime's help.
 pub(crate) fn block_here<F: Future>(future: F) -> F::Output {
     struct Signal(Mutex<bool>, Condvar);
