@@ -3,6 +3,8 @@
 use std::any::Any;
 use std::fmt;
 use std::marker::PhantomData;
+// Not through `crate::sync`: it orders nothing, and loom's cannot be made in a `const`.
+use std::sync::atomic::AtomicU8;
 
 use super::failure::guard;
 use super::node::Node;
@@ -32,21 +34,22 @@ use crate::context;
 /// ```
 pub struct ScopedKey<T> {
     inherited: bool,
-    /// A key is told from others by its address, so it must have one of its own.
-    _address: u8,
+    /// A key is told from others by its address, so it must have one of its own. An atomic, which nobody touches: a `const` with one is
+    /// not promoted to a `'static`, and so cannot be used as a key. Two such constants may share an address.
+    _address: AtomicU8,
     _value: PhantomData<fn() -> T>,
 }
 
 impl<T: Send + Sync + 'static> ScopedKey<T> {
     /// A key whose value holds in the scope that lays it down and in all scopes below.
     pub const fn inherited() -> Self {
-        Self { inherited: true, _address: 0, _value: PhantomData }
+        Self { inherited: true, _address: AtomicU8::new(0), _value: PhantomData }
     }
 
     /// A key whose value holds in the scope that lays it down: for its body and the children spawned in it, but not in
     /// scopes opened below.
     pub const fn local() -> Self {
-        Self { inherited: false, _address: 0, _value: PhantomData }
+        Self { inherited: false, _address: AtomicU8::new(0), _value: PhantomData }
     }
 
     /// Whether scopes below see the value.
