@@ -10,7 +10,8 @@ use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use common::{
-    Ledger, each_runtime, each_virtual_runtime, poll_once, runtime, three_deep, throw, thrown, watched,
+    Ledger, each_runtime, each_virtual_runtime, join_apart, poll_once, runtime, three_deep, throw, thrown,
+    watched,
 };
 use treescope::time::{now, sleep};
 use treescope::{Runtime, Scope};
@@ -587,4 +588,26 @@ fn panic_below_a_hundred_thousand_levels_reaches_the_root_in_linear_time() {
         assert_eq!(name, "bottom");
         ledger.assert_settled();
     }
+}
+
+#[test]
+fn abort_of_the_children_uses_up_nobody_who_waits_for_a_request() {
+    each_virtual_runtime(|runtime, _| {
+        let elapsed = three_deep!(runtime, async |scope| {
+            let start = now();
+            scope
+                .scope(async move |scope| {
+                    let asks = async {
+                        sleep(SECOND).await;
+                        scope.abort_children();
+                        sleep(SECOND).await;
+                        scope.cancel(60 * SECOND);
+                    };
+                    join_apart(scope.cancelled(), asks).await;
+                })
+                .await;
+            now() - start
+        });
+        assert_eq!(elapsed, 2 * SECOND);
+    });
 }

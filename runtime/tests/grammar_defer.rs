@@ -6,7 +6,7 @@ use std::future::pending;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
-use common::{Ledger, OnDrop, each_virtual_runtime, three_deep, throw};
+use common::{Gate, Ledger, OnDrop, each_virtual_runtime, join_apart, three_deep, throw};
 use treescope::time::{now, sleep};
 use treescope::{Scope, ScopedKey};
 
@@ -327,5 +327,68 @@ fn cleanup_sees_the_scoped_values_of_its_scope() {
                 .await;
         });
         assert_eq!(*seen.lock().unwrap(), Some(3));
+    });
+}
+
+#[test]
+fn cleanup_may_wait_for_a_child_that_waits_for_it() {
+    each_virtual_runtime(|runtime, ledger| {
+        three_deep!(runtime, async |scope| {
+            scope.scope(async move |scope| {
+                scope.defer(60 * SECOND, async move {
+                    let gate = &*scope.alloc(Gate::new());
+                    let writer = scope.spawn(async {
+                        gate.pass().await;
+                        ledger.mark("child");
+                    });
+                    sleep(SECOND).await;
+                    gate.open();
+                    writer.await;
+                    ledger.mark("cleanup");
+                });
+            });
+        });
+        ledger.assert_order("child", "cleanup");
+    });
+}
+
+#[test]
+fn limit_of_a_cleanup_holds_while_its_child_lives() {
+    each_virtual_runtime(|runtime, ledger| {
+        let elapsed = runtime.block_on(async |root| {
+            let start = now();
+            let ended = root.scope(async move |scope| {
+                scope.defer(2 * SECOND, async move {
+                    let _item = ledger.item("cleanup");
+                    let child = scope.spawn(sleep(3 * SECOND));
+                    pending::<()>().await;
+                    child.await;
+                });
+            });
+            ended.await;
+            now() - start
+        });
+        assert_eq!(elapsed, 3 * SECOND, "the child is waited for");
+        assert_eq!(ledger.count("cleanup"), 1);
+        ledger.assert_settled();
+    });
+}
+
+#[test]
+fn cleanup_may_drain_its_scope_beside_something_else() {
+    each_virtual_runtime(|runtime, ledger| {
+        let elapsed = runtime.block_on(async |root| {
+            let start = now();
+            let ended = root.scope(async move |scope| {
+                scope.defer(60 * SECOND, async move {
+                    scope.spawn(sleep(2 * SECOND));
+                    join_apart(scope.drain(30 * SECOND), sleep(SECOND)).await;
+                    ledger.mark("drained");
+                });
+            });
+            ended.await;
+            now() - start
+        });
+        assert_eq!((ledger.count("drained"), elapsed), (1, 2 * SECOND));
     });
 }

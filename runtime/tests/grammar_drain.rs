@@ -4,11 +4,13 @@ mod common;
 
 use std::future::pending;
 use std::pin::{Pin, pin};
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Wake, Waker};
 use std::time::Duration;
 
 use common::{
-    Gate, OnDrop, caught, each_runtime, each_virtual_runtime, poll_once, three_deep, throw, thrown,
+    Gate, OnDrop, caught, each_runtime, each_virtual_runtime, join_apart, poll_once, three_deep, throw,
+    thrown,
 };
 use treescope::Survivors;
 use treescope::time::{now, sleep};
@@ -479,5 +481,45 @@ fn survivors_below_a_thousand_levels_are_named_without_recursion() {
         });
         assert_eq!(survivors.children(), 1);
         assert!(survivors.paths().len() <= 256);
+    });
+}
+
+#[test]
+fn two_drains_of_one_body_are_both_woken() {
+    each_virtual_runtime(|runtime, _| {
+        let elapsed = three_deep!(runtime, async |scope| {
+            let start = now();
+            scope
+                .scope(async move |scope| {
+                    scope.spawn(sleep(SECOND));
+                    join_apart(scope.drain(Duration::MAX), scope.drain(30 * SECOND)).await;
+                })
+                .await;
+            now() - start
+        });
+        assert_eq!(elapsed, SECOND);
+    });
+}
+
+#[test]
+fn drain_whose_waker_panics_costs_nobody_the_end() {
+    struct Angry;
+    impl Wake for Angry {
+        fn wake(self: Arc<Self>) {
+            throw("waker");
+        }
+    }
+    each_virtual_runtime(|runtime, _| {
+        three_deep!(runtime, async |scope| {
+            scope
+                .scope(async move |scope| {
+                    scope.spawn(sleep(SECOND));
+                    let mut first = pin!(scope.drain(60 * SECOND));
+                    let angry = Waker::from(Arc::new(Angry));
+                    assert!(first.as_mut().poll(&mut Context::from_waker(&angry)).is_pending());
+                    assert_eq!(scope.drain(60 * SECOND).await, Ok(()));
+                })
+                .await;
+        });
     });
 }

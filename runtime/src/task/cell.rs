@@ -48,7 +48,8 @@ pub(crate) unsafe fn new<F: Future>(
 ) -> (Runnable, Slot<F::Output>) {
     let builder = async_task::Builder::new().metadata(Meta { parent });
     // SAFETY: not `Send`, not `'static` are allowed by the contract above; the schedule function is a plain
-    // function, hence `Send`, `Sync` and `'static`.
+    // function, hence `Send`, `Sync` and `'static`. A future that is not `Send` is polled and dropped by its scheduler's one thread;
+    // a foreign wake touches the header of its task alone, to queue it there.
     let (runnable, task): (Runnable, Task<F::Output, Meta>) =
         unsafe { builder.spawn_unchecked(|_| make(), WithInfo(schedule)) };
     (runnable, task.fallible())

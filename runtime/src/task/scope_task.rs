@@ -13,6 +13,8 @@
 //! are dropped, and the node goes last, with the task.
 
 use std::future::Future;
+use std::marker::PhantomPinned;
+use std::ops::Deref;
 use std::panic::Location;
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -61,7 +63,7 @@ where
     let task = || ScopeTask::<'scope, K, B> {
         parked: false,
         scope: Scope::over(Node::below(parent, setup, location)),
-        kind,
+        kind: Lent { kind, _pinned: PhantomPinned },
         stage: Stage::Start(body),
     };
     // SAFETY: what the body borrows lives for `'scope`, and `node`, which counts the task, ends after it; the
@@ -89,11 +91,25 @@ where
     parked: bool,
     #[pin]
     scope: Scope<'scope, 'scope>,
-    /// Lent to the body like the node, so pinned like it.
     #[pin]
-    kind: K,
+    kind: Lent<K>,
     #[pin]
     stage: Stage<B, BodyFuture<'scope, K, B>, K::Value>,
+}
+
+/// A kind, lent to the body like the node, so pinned and `!Unpin` like it: children on other threads use it (places, errors) while the
+/// task is polled through a `&mut`.
+struct Lent<K> {
+    kind: K,
+    _pinned: PhantomPinned,
+}
+
+impl<K> Deref for Lent<K> {
+    type Target = K;
+
+    fn deref(&self) -> &K {
+        &self.kind
+    }
 }
 
 #[pin_project(project = StageNow, project_replace = StageTaken)]
@@ -196,11 +212,11 @@ where
         }
         let this = self.as_ref().project_ref();
         let scope: *const Scope<'scope, 'scope> = &*this.scope;
-        let kind: *const K = &*this.kind;
+        let kind: *const K = &**this.kind;
         // SAFETY: the scope lies in this pinned task. Whatever uses the reference is the body's future, which is
         // dropped before the drain, and descendants, for which the drain waits; the task goes away after it.
         let scope: &'scope Scope<'scope, 'scope> = unsafe { &*scope };
-        // SAFETY: likewise.
+        // SAFETY: likewise; it is as `!Unpin` as the scope, so no `&mut` of the task claims it for itself.
         let kind: &'scope K = unsafe { &*kind };
         // SAFETY: used while the body is called, in the next lines.
         let before = context::enter_body(unsafe { self.node().to_ref() });
@@ -255,7 +271,7 @@ where
     fn drain(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Drain<K::Output> {
         // Parked or aborted is all the same here: what wakes this task is the last child, or the deferred future; and
         // `park` has passed on what came from above.
-        if self.node().poll_drained(cx.waker()).is_pending() || self.as_mut().poll_deferred(cx).is_pending() {
+        if self.as_mut().poll_children_gone(cx).is_pending() || self.as_mut().poll_deferred(cx).is_pending() {
             let _ = self.as_mut().park(cx);
             return Drain::Parked;
         }
@@ -270,6 +286,14 @@ where
         let value = value.take();
         self.as_mut().project().stage.set(Stage::Ended);
         Drain::Ended(self.end(value))
+    }
+
+    /// Waits for the children, but not while a deferred future is under way: they may be its own, and wait for it.
+    fn poll_children_gone(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        if matches!(self.stage, Stage::Drain { deferred: Some(_), .. }) {
+            return Poll::Ready(());
+        }
+        self.node().poll_drained(cx.waker())
     }
 
     /// Runs what was deferred, one after the other, newest first, each within its limit. Children that one of them

@@ -45,6 +45,7 @@ use super::node::{Node, Rare, Up};
 use super::parked::Link;
 use super::setup::Label;
 use super::state::{Mark, Orders};
+use super::watchers::Watchers;
 
 /// What [`Node::park`] found.
 #[must_use]
@@ -182,8 +183,11 @@ impl Node {
             return;
         }
         self.wake_parked();
-        let watchers = self.held.lock().rare_if_any().map(|rare| std::mem::take(&mut rare.watchers));
-        watchers.into_iter().for_each(Watchers::wake);
+        // An abort of the children is no request: whoever waits for one would find none, and nobody to wake it later.
+        if self.is_cancelled() {
+            let watchers = self.held.lock().rare_if_any().map(|rare| rare.watchers.take());
+            watchers.into_iter().for_each(Watchers::wake);
+        }
         self.wake_owner();
     }
 
@@ -444,39 +448,5 @@ impl Node {
         let old = held.rare_if_any().and_then(|rare| rare.watchers.remove(key));
         drop(held);
         drop(old);
-    }
-}
-
-/// Wakers of futures that wait for a request; users' own, so they are called and dropped under no lock.
-#[derive(Default)]
-pub(super) struct Watchers {
-    next: u64,
-    list: Vec<(u64, Waker)>,
-}
-
-impl Watchers {
-    fn put(&mut self, key: Option<u64>, waker: Waker) -> (u64, Option<Waker>) {
-        if let Some(key) = key
-            && let Some((_, old)) = self.list.iter_mut().find(|(other, _)| *other == key)
-        {
-            return (key, Some(std::mem::replace(old, waker)));
-        }
-        self.next += 1;
-        self.list.push((self.next, waker));
-        (self.next, None)
-    }
-
-    fn remove(&mut self, key: u64) -> Option<Waker> {
-        let place = self.list.iter().position(|(other, _)| *other == key)?;
-        Some(self.list.swap_remove(place).1)
-    }
-
-    fn wake(self) {
-        for (_, waker) in self.list {
-            // A waker that panics must not cost the others their wake, nor unwind into a cancel that is under way.
-            if let Err(payload) = failure::guard(|| waker.wake()) {
-                failure::discard(payload);
-            }
-        }
     }
 }

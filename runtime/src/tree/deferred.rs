@@ -85,7 +85,7 @@ impl Running {
 }
 
 /// Runs what was deferred on `node`, newest first; `running` is the one under way. Children that one of them spawned
-/// are waited for before the next.
+/// are waited for before the next. Called when no child lives, or while one is under way.
 pub(crate) fn poll(node: NodeRef, running: &mut Option<Running>, cx: &mut Context<'_>) -> Poll<()> {
     loop {
         if running.is_none() {

@@ -1,56 +1,111 @@
 //! Waiting for a scope's children from inside its body.
 //!
 //! The node's own wait for its children is by its own task, with its own waker, after the body is gone. A body that
-//! drains its scope begins that wait earlier, maybe with another waker (a `select` hands out its own), and may give
-//! it up again while the children go on. So what lies in the node's waiter slot for a drain is a [`DrainSignal`],
-//! whose waker can be replaced: by the next poll of the drain, or by the node's own task when its turn comes.
+//! drains its scope begins that wait earlier, maybe with another waker (a `select` hands out its own), maybe more than once at
+//! a time, and may give it up again while the children go on. So what lies in the node's waiter slot for a drain is a
+//! [`DrainSignal`], with a list of who waits: each [`Drained`] under a key of its own, and the node's own task, when its turn
+//! comes.
+//!
+//! ```text
+//!   Drained::poll ────put────▶ DrainSignal ──wake──▶ everybody on the list, once
+//!   Drained::drop ────remove──▶     ▲ ▲
+//!   Node::poll_drained ──put_own────┘ └── Node::children_ended, the last child
+//! ```
+//!
+//! *No lost wake.* Whoever waits leaves its waker and then looks at the node's state; the last child changes the state
+//! (`waiter_taken`) and then takes the list. Both go through the list's lock, so one that is not on the list when it is taken
+//! sees that the node is drained.
 
+use std::future::Future;
+use std::pin::Pin;
 use std::sync::Arc as StdArc;
-use std::task::{Poll, Wake, Waker};
+use std::task::{Context, Poll, Wake, Waker};
 
 use super::node::Node;
 use super::state::{Seen, Wait};
+use super::watchers::Watchers;
 use crate::context;
 use crate::sync::Mutex;
 
-/// Passes the last child's wake on to whoever waits now.
-pub(crate) struct DrainSignal(Mutex<Option<Waker>>);
+/// Passes the last child's wake on to whoever waits then.
+pub(crate) struct DrainSignal(Mutex<Watchers>);
 
 impl DrainSignal {
-    /// Passes a wake that comes from now on to `waker`. One that has come already is seen in the node's state.
-    pub(crate) fn hand_over(&self, waker: &Waker) {
+    fn new() -> Self {
+        Self(Mutex::new(Watchers::default()))
+    }
+
+    /// Has `waker` woken as well, in place of the one kept under `key`. A wake that has come already is seen in the node's
+    /// state.
+    fn put(&self, key: Option<u64>, waker: &Waker) -> u64 {
         let waker = waker.clone();
-        let old = self.0.lock().replace(waker);
+        let (key, old) = self.0.lock().put(key, waker);
+        drop(old);
+        key
+    }
+
+    /// [`put`](Self::put) for the node's own task.
+    pub(super) fn put_own(&self, waker: &Waker) {
+        self.put(Some(Watchers::RESERVED), waker);
+    }
+
+    fn remove(&self, key: u64) {
+        let old = self.0.lock().remove(key);
         drop(old);
     }
 }
 
 impl Wake for DrainSignal {
     fn wake(self: StdArc<Self>) {
-        let waker = self.0.lock().take();
-        if let Some(waker) = waker {
-            waker.wake();
+        let all = self.0.lock().take();
+        all.wake();
+    }
+}
+
+/// Waits, in the body of a scope that is closed, until no child lives.
+pub(super) struct Drained<'a> {
+    node: &'a Node,
+    /// What the node's signal knows this future by, once it has been polled.
+    key: Option<u64>,
+}
+
+impl<'a> Drained<'a> {
+    pub(super) fn of(node: &'a Node) -> Self {
+        Self { node, key: None }
+    }
+}
+
+impl Future for Drained<'_> {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        assert!(context::is_body_of(self.node), "a scope is drained from its own body");
+        context::count_in(self.node);
+        let signal = self.node.drain_signal();
+        self.key = Some(signal.put(self.key, cx.waker()));
+        match self.node.state.seen() {
+            Seen::Drained => Poll::Ready(()),
+            Seen::Waiting => Poll::Pending,
+            Seen::Counting => match self.node.begin_wait(Waker::from(signal)) {
+                Wait::Drained => Poll::Ready(()),
+                Wait::Pending => Poll::Pending,
+            },
+        }
+    }
+}
+
+impl Drop for Drained<'_> {
+    fn drop(&mut self) {
+        if let Some(key) = self.key {
+            self.node.drain_signal().remove(key);
         }
     }
 }
 
 impl Node {
-    /// Waits, from inside the body, until no child lives. The node is closed, so that none comes after.
-    pub(crate) fn poll_drain(&self, waker: &Waker) -> Poll<()> {
-        context::count_in(self);
-        let signal = {
-            let mut held = self.held.lock();
-            let draining = &mut held.rare().draining;
-            draining.get_or_insert_with(|| StdArc::new(DrainSignal(Mutex::new(None)))).clone()
-        };
-        signal.hand_over(waker);
-        match self.state.seen() {
-            Seen::Drained => Poll::Ready(()),
-            Seen::Waiting => Poll::Pending,
-            Seen::Counting => match self.begin_wait(Waker::from(signal)) {
-                Wait::Drained => Poll::Ready(()),
-                Wait::Pending => Poll::Pending,
-            },
-        }
+    /// The node's signal, made at the first drain.
+    fn drain_signal(&self) -> StdArc<DrainSignal> {
+        let mut held = self.held.lock();
+        held.rare().draining.get_or_insert_with(|| StdArc::new(DrainSignal::new())).clone()
     }
 }

@@ -9,6 +9,7 @@
 //! - [`node`]: one node: children counted, values owned, the end
 //! - [`cancel`]: how a cancel goes down and a failure up
 //! - [`state`]: the node's state word and the wait protocol
+//! - [`watchers`]: who waits for a request, or drains
 //! - [`parked`]: the list by which a cancel reaches parked children
 //! - [`values`]: what `alloc` gave to the node
 //! - [`deferred`]: async cleanup at the end of a scope
@@ -38,3 +39,4 @@ pub(crate) mod setup;
 pub(crate) mod state;
 pub(crate) mod survivors;
 pub(crate) mod values;
+mod watchers;

@@ -29,7 +29,6 @@ use std::sync::Arc as StdArc;
 use std::task::{Poll, Waker};
 use std::time::Instant;
 
-use super::cancel::Watchers;
 use super::cause::Cause;
 use super::deferred::Deferred;
 use super::drain::DrainSignal;
@@ -42,6 +41,7 @@ use super::root::RootSignal;
 use super::setup::Setup;
 use super::state::{AfterEnd, Mark, NodeState, Seen, Wait};
 use super::values::Values;
+use super::watchers::Watchers;
 use crate::context;
 use crate::sched::{SchedRef, TimerKey};
 use crate::sync::{Mutex, UnsafeCell};
@@ -127,7 +127,8 @@ impl Held {
 
 // SAFETY: `waiter` is handed over by the protocol in `state.rs`; all else is `Sync` or behind the lock.
 unsafe impl Sync for Node {}
-// SAFETY: what a node owns is `Send` (payloads, wakers, values by `Values::push`'s bound).
+// SAFETY: what a node owns is `Send` (payloads, wakers, values by `keep`'s bound, deferred futures by `Deferred::new`'s contract), or, in
+// a local tree, whose values and deferred futures are `Send` in name only, stays on the thread that made it.
 unsafe impl Send for Node {}
 
 /// A node's address, held by what the node waits for: a live child, its body, a handle of one of its children, or the worker
@@ -347,7 +348,7 @@ impl Node {
     fn poll_after_drain(&self, waker: &Waker) -> Poll<()> {
         let draining = self.held.lock().rare_if_any().and_then(|rare| rare.draining.clone());
         if let Some(signal) = draining {
-            signal.hand_over(waker);
+            signal.put_own(waker);
             if self.state.seen() == Seen::Drained {
                 return Poll::Ready(());
             }

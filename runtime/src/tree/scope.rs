@@ -12,11 +12,11 @@ use super::body::ScopeBody;
 use super::builder::ScopeBuilder;
 use super::cause::Cause;
 use super::deferred::Deferred;
+use super::drain::Drained;
 use super::id::ScopeId;
 use super::node::Node;
 use super::setup::Label;
 use super::survivors::Survivors;
-use crate::context;
 use crate::kinds::bounded::BoundedScope;
 use crate::kinds::deadline::DeadlineElapsed;
 use crate::kinds::fallible::{Failed, TryScope};
@@ -295,7 +295,8 @@ impl<'scope, 'env> Scope<'scope, 'env> {
     /// threads, as a child of this scope: it may borrow like any other child.
     ///
     /// Once started it runs to its end; a cancelled scope waits for it. One that has not started when the scope is
-    /// cancelled is dropped unrun.
+    /// cancelled is dropped unrun, by the pool: when all its threads are busy for long, with other scopes' closures too, the scope waits
+    /// until one of them comes to it.
     ///
     /// ```
     /// let text = String::from("a b c");
@@ -437,12 +438,7 @@ impl<'scope, 'env> Scope<'scope, 'env> {
     /// ever.
     pub async fn drain(&self, limit: Duration) -> Result<(), Survivors> {
         self.close();
-        let node = &self.node;
-        let drained = std::future::poll_fn(|cx| {
-            assert!(context::is_body_of(node), "a scope is drained from its own body");
-            node.poll_drain(cx.waker())
-        });
-        crate::time::timeout(limit, drained).await.map_err(|_| node.survivors())
+        crate::time::timeout(limit, Drained::of(&self.node)).await.map_err(|_| self.node.survivors())
     }
 
     /// Where the scope is in the tree: names from the root down, separated by `/`.

@@ -80,8 +80,8 @@ impl Node {
                 Who::Child(label) if lines.len() < LINES_MAX => lines.push(format!("{prefix}/{label}")),
                 Who::Child(_) => {}
                 Who::Scope(node) => {
-                    // SAFETY: on the list, and so alive while the list's lock is held, which the step does that
-                    // holds the result.
+                    // SAFETY: on the list, and so alive while the list's lock is held. The step below holds it until all that
+                    // is below has been named; nothing in between unwinds but for want of memory, which aborts.
                     let node: &'a Node = unsafe { node.as_ref() };
                     scopes.push((node, format!("{prefix}/{}", node.name())));
                 }
