@@ -59,7 +59,7 @@ pub struct ServeArgs {
     #[arg(long, value_name = "HOST:PORT", default_value = ADDR, value_parser = address)]
     addr: SocketAddr,
     /// Threads that run tasks [default: as many as the machine has]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = workers)]
     workers: Option<NonZeroUsize>,
     /// How connections share the router's state
     #[arg(long, value_enum, default_value_t)]
@@ -143,6 +143,10 @@ pub(crate) fn duration(text: &str) -> Result<Duration, String> {
     }
 }
 
+fn workers(text: &str) -> Result<NonZeroUsize, String> {
+    text.parse().map_err(|_| "must be a number, 1 at least".to_owned())
+}
+
 fn connections(text: &str) -> Result<usize, String> {
     match text.parse() {
         Ok(n) if (1..=Limits::MOST_CONNECTIONS).contains(&n) => Ok(n),
@@ -152,11 +156,14 @@ fn connections(text: &str) -> Result<usize, String> {
 
 /// What is wrong with the command line, in one line.
 ///
-/// clap says it in a paragraph, followed by tips and the usage.
+/// clap says it in a paragraph, followed by tips and the usage. The tips name what was probably meant.
 pub fn one_line(error: &clap::Error) -> String {
     let text = error.to_string();
-    let paragraph: Vec<_> = text.lines().map(str::trim).take_while(|line| !line.is_empty()).collect();
-    format!("{} (--help tells more)", paragraph.join(" "))
+    let mut lines = text.lines().map(str::trim);
+    let paragraph: Vec<_> = lines.by_ref().take_while(|line| !line.is_empty()).collect();
+    let tips: String =
+        lines.filter_map(|line| line.strip_prefix("tip: ")).map(|tip| format!("; {tip}")).collect();
+    format!("{}{tips} (--help tells more)", paragraph.join(" "))
 }
 
 #[cfg(test)]
@@ -218,6 +225,20 @@ mod tests {
             assert!(line.starts_with("error: ") && !line.contains('\n'), "{line}");
             assert!(!line.contains("Usage"), "{line}");
             assert!(line.contains(arg.split_once('=').unwrap().0), "{line}");
+            assert!(!line.contains("non-zero type"), "{line}");
+        }
+    }
+
+    #[test]
+    fn what_was_probably_meant_is_said_in_the_same_line() {
+        for (args, meant) in [
+            (&["load", "--connection=4"][..], "'--connections'"),
+            (&["loda"], "'load'"),
+            (&["--design=mutx"], "'mutex'"),
+        ] {
+            let all = ["server"].iter().chain(args);
+            let line = one_line(&Cli::try_parse_from(all).unwrap_err());
+            assert!(line.contains(&format!("exists: {meant}")) && !line.contains('\n'), "{line}");
         }
     }
 }
