@@ -58,7 +58,8 @@ pub struct ServeArgs {
     /// Where to listen; port 0 lets the system choose one
     #[arg(long, value_name = "HOST:PORT", default_value = ADDR, value_parser = address)]
     addr: SocketAddr,
-    /// Threads that run tasks [default: as many as the machine has]
+    /// Threads that run tasks; race, poll, sans-io, scoped-local and floor have one whatever this is
+    /// [default: as many as the machine has]
     #[arg(long, value_name = "N", value_parser = workers)]
     workers: Option<NonZeroUsize>,
     /// How connections share the router's state
@@ -70,10 +71,12 @@ pub struct ServeArgs {
     /// The longest payload of a frame; a longer one ends the connection that sends it
     #[arg(long, value_name = "SIZE", default_value = "1MiB", value_parser = size)]
     max_frame: usize,
-    /// What may be queued for a connection before those who send to it wait
+    /// What may be queued for a connection before those who send to it wait;
+    /// heeded by scoped, scoped-local, sans-io and floor
     #[arg(long, value_name = "SIZE", default_value = "256KiB", value_parser = size)]
     queue_bytes: usize,
-    /// How long a connection may take nothing of what is queued for it
+    /// How long a connection may take nothing of what is queued for it;
+    /// heeded by scoped, scoped-local, sans-io and floor
     #[arg(long, value_name = "TIME", default_value = "30s", value_parser = duration)]
     stall_timeout: Duration,
     /// How long to go on delivering when told to stop
@@ -168,6 +171,8 @@ pub fn one_line(error: &clap::Error) -> String {
 
 #[cfg(test)]
 mod tests {
+    use clap::ValueEnum;
+
     use super::*;
 
     fn settings(args: &[&str]) -> Settings {
@@ -239,6 +244,28 @@ mod tests {
             let all = ["server"].iter().chain(args);
             let line = one_line(&Cli::try_parse_from(all).unwrap_err());
             assert!(line.contains(&format!("exists: {meant}")) && !line.contains('\n'), "{line}");
+        }
+    }
+
+    #[test]
+    fn help_says_which_designs_an_option_is_for() {
+        let command = <Cli as clap::CommandFactory>::command();
+        let help = |name: &str| {
+            let argument = command.get_arguments().find(|argument| argument.get_id() == name).unwrap();
+            argument.get_help().unwrap().to_string()
+        };
+        let words =
+            |text: String| -> Vec<String> { text.split([' ', ',', ';']).map(str::to_owned).collect() };
+        let (workers, queue, stall) =
+            (words(help("workers")), words(help("queue_bytes")), words(help("stall_timeout")));
+        for design in Design::value_variants() {
+            let name = design.to_string();
+            assert_eq!(workers.contains(&name), design.is_on_one_thread(), "{name}");
+            // Those that were written with bounds.
+            let bounded =
+                matches!(design, Design::Scoped | Design::ScopedLocal | Design::SansIo | Design::Floor);
+            assert_eq!(queue.contains(&name), bounded, "{name}");
+            assert_eq!(stall.contains(&name), bounded, "{name}");
         }
     }
 }
