@@ -256,6 +256,8 @@ fn the_program_says_what_is_wrong_in_one_line() {
         (2, &["--rate", "1", "--window", "1"]),
         (2, &["--pattern", "none"]),
         (2, &["--pin", "1000000"]),
+        (2, &["--pin", "0,1000000"]),
+        (2, &["--duration", "0s"]),
         (2, &["--duration", "soon"]),
     ] {
         let output = Command::new(PROGRAM).arg("load").args(args).output().unwrap();

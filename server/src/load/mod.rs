@@ -102,14 +102,11 @@ pub fn run(plan: &Plan, watch: &mut dyn Watch) -> Result<Outcome, LoadError> {
     if plan.payload < SHORTEST {
         return Err(LoadError::Asked(format!("a payload needs at least {SHORTEST} bytes")));
     }
-    let files = system::allow_files();
-    // Besides, there are the standard ones, the poll, the timer and whatever the process has open.
-    if plan.connections as u64 + 32 > files {
-        return Err(LoadError::Asked(format!(
-            "{} connections are more than the limit of open files, {files}, allows",
-            plan.connections
-        )));
+    if plan.duration.is_zero() {
+        return Err(LoadError::Asked("in no time there is nothing to measure".to_owned()));
     }
+    check_files(plan.connections)?;
+    check_processors(&plan.processors)?;
     let run = || {
         if !plan.processors.is_empty() {
             system::keep_to(&plan.processors).map_err(|error| {
@@ -122,6 +119,32 @@ pub fn run(plan: &Plan, watch: &mut dyn Watch) -> Result<Outcome, LoadError> {
         let thread = thread::Builder::new().name("load".to_owned()).spawn_scoped(threads, run)?;
         thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
     })
+}
+
+/// Files besides the connections: the standard ones, the poll, the timer and whatever the process has open.
+const OTHER_FILES: u64 = 32;
+
+fn check_files(connections: usize) -> Result<(), LoadError> {
+    let (limit, needed) = (system::allow_files(), connections as u64 + OTHER_FILES);
+    if needed <= limit {
+        return Ok(());
+    }
+    Err(LoadError::Asked(format!(
+        "{connections} connections need {needed} file descriptors, with {OTHER_FILES} for everything else, and the \
+         limit is {limit}; `ulimit -n {needed}` raises it if the system lets you"
+    )))
+}
+
+/// The system leaves out of a set what it does not have, and refuses only a set of which nothing is left.
+fn check_processors(wanted: &[usize]) -> Result<(), LoadError> {
+    let allowed = system::processors();
+    let no: Vec<_> = wanted.iter().copied().filter(|processor| !allowed.contains(processor)).collect();
+    if no.is_empty() || allowed.is_empty() {
+        // Where it is not known which there are, keeping to them fails.
+        return Ok(());
+    }
+    let (no, allowed) = (system::ranges(&no), system::ranges(&allowed));
+    Err(LoadError::Asked(format!("cannot keep to processors {no}: this process may use {allowed}")))
 }
 
 #[cfg(test)]
@@ -151,9 +174,25 @@ mod tests {
             Plan { connections: 3, ..plan() },
             Plan { connections: 1 << 30, ..plan() },
             Plan { processors: vec![1 << 20], ..plan() },
+            Plan { duration: Duration::ZERO, ..plan() },
         ] {
             assert!(matches!(run(&plan, &mut ()), Err(LoadError::Asked(_))), "{plan:?}");
         }
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn one_processor_too_many_is_refused_by_its_number() {
+        let processors = vec![system::processors()[0], 1 << 20];
+        let error = run(&Plan { processors, ..plan() }, &mut ()).unwrap_err();
+        assert!(error.to_string().contains("processors 1048576: "), "{error}");
+    }
+
+    #[test]
+    fn too_many_connections_are_refused_with_what_they_need() {
+        let error = run(&Plan { connections: 1 << 30, ..plan() }, &mut ()).unwrap_err().to_string();
+        assert!(error.contains("need 1073741856 file descriptors"), "{error}");
+        assert!(error.contains("`ulimit -n 1073741856`"), "{error}");
     }
 
     #[test]

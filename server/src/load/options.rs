@@ -36,7 +36,7 @@ pub struct LoadArgs {
     #[arg(long, value_name = "TIME", default_value = "1s", value_parser = cli::duration)]
     warm_up: Duration,
     /// How long to measure
-    #[arg(long, value_name = "TIME", default_value = "5s", value_parser = cli::duration)]
+    #[arg(long, value_name = "TIME", default_value = "5s", value_parser = some_time)]
     duration: Duration,
     /// Measure from the start, and stop when each sender has sent so many
     #[arg(long, value_name = "N", conflicts_with = "warm_up", value_parser = clap::value_parser!(u64).range(1..))]
@@ -56,6 +56,13 @@ fn rate(text: &str) -> Result<f64, String> {
     match text.parse() {
         Ok(rate) if (0.001..=1e8).contains(&rate) => Ok(rate),
         _ => Err("must be a number from 0.001 to 100000000".to_owned()),
+    }
+}
+
+fn some_time(text: &str) -> Result<Duration, String> {
+    match cli::duration(text)? {
+        Duration::ZERO => Err("must be more than 0s, for there is nothing to measure in no time".to_owned()),
+        some => Ok(some),
     }
 }
 

@@ -40,6 +40,16 @@ pub fn processors() -> Vec<usize> {
     (0..CpuSet::MAX_CPU).filter(|&cpu| allowed.is_set(cpu)).collect()
 }
 
+/// Numbers in ascending order as people write them: `0-3, 7`.
+pub(super) fn ranges(numbers: &[usize]) -> String {
+    let runs = numbers.chunk_by(|&one, &next| next == one + 1);
+    let run = |run: &[usize]| match *run {
+        [first, .., last] => format!("{first}-{last}"),
+        _ => run.iter().map(usize::to_string).collect(),
+    };
+    runs.map(run).collect::<Vec<_>>().join(", ")
+}
+
 /// Keeps this thread, and the threads and processes it starts, to these processors.
 ///
 /// # Errors
@@ -68,4 +78,16 @@ pub fn processors() -> Vec<usize> {
 #[cfg(not(target_os = "linux"))]
 pub fn keep_to(_: &[usize]) -> io::Result<()> {
     Err(io::ErrorKind::Unsupported.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_in_a_row_are_a_range() {
+        assert_eq!(ranges(&[0, 1, 2, 3, 7]), "0-3, 7");
+        assert_eq!(ranges(&[5]), "5");
+        assert_eq!(ranges(&[]), "");
+    }
 }
