@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
-use server::load::{Faults, LoadError, Outcome, Pace, Pattern, Plan, run};
+use server::load::{Faults, LoadError, Outcome, Pace, Pattern, Plan, Progress, Watch, run};
 use server::protocol::END;
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_server");
@@ -213,6 +213,28 @@ fn at_a_fixed_rate_latency_counts_from_when_a_message_was_to_be_sent() {
         outcome.latency.count_between(100_000_000, u64::MAX)
     };
     assert!(slow(Pace::Rate(1000.0)) >= 200, "of 400 messages");
+}
+
+/// Keeps all that it is told.
+struct Kept(Vec<Progress>);
+
+impl Watch for Kept {
+    fn progress(&mut self, progress: Progress) {
+        self.0.push(progress);
+    }
+}
+
+#[test]
+fn whoever_watches_is_told_of_connecting_and_of_what_comes_after_the_time() {
+    let pace = Pace::Rate(1000.0);
+    let (duration, pause) = (Duration::from_millis(100), Duration::from_millis(400));
+    let plan = Plan { pace, connections: 2, messages: None, duration, ..plan(fake(Fault::Pause(pause))) };
+    let mut kept = Kept(Vec::new());
+    run(&plan, &mut kept).unwrap();
+    let connecting = [0, 1].map(|made| Progress::Connecting { made, of: 2 });
+    assert_eq!(kept.0[..2], connecting);
+    assert!(matches!(kept.0[2], Progress::Running { of, .. } if of == duration), "{:?}", kept.0);
+    assert!(kept.0.iter().any(|&told| matches!(told, Progress::Draining { left: 1.., .. })), "{:?}", kept.0);
 }
 
 #[test]

@@ -12,7 +12,8 @@ use super::ledger::{Arrival, Ledger};
 use super::outcome::Outcome;
 use super::payload::Message;
 use super::schedule::{Schedule, Stage};
-use super::{LoadError, Pace, Plan, Watch, system};
+use super::system::Usage;
+use super::{LoadError, Pace, Plan, Progress, Watch};
 
 /// What is encoded beyond what the kernel takes, in bytes; the rest waits as a number.
 const AHEAD: usize = 256 << 10;
@@ -67,11 +68,12 @@ pub(super) struct Engine<'a> {
 
 impl<'a> Engine<'a> {
     /// Connects.
-    pub(super) fn new(plan: &'a Plan) -> Result<Self, LoadError> {
+    pub(super) fn new(plan: &'a Plan, watch: &mut dyn Watch) -> Result<Self, LoadError> {
         let receivers = plan.pattern.receivers(plan.connections).map_err(LoadError::Asked)?;
         let poll = Poll::new()?;
         let alarm = Alarm::new(poll.registry(), Token(plan.connections))?;
-        let connections = connection::connect(plan.addr, plan.connections, plan.patience, poll.registry())?;
+        let registry = poll.registry();
+        let connections = connection::connect(plan.addr, plan.connections, plan.patience, registry, watch)?;
         let (mut ledger, mut senders, mut places, mut flows) = (Ledger::default(), vec![], vec![], vec![]);
         for (n, receivers) in receivers.iter().enumerate() {
             let own = (flows.len(), receivers.len() as u64);
@@ -129,7 +131,7 @@ impl<'a> Engine<'a> {
                 None => {}
             }
             if elapsed >= tick {
-                watch.progress(elapsed.min(self.schedule.end), self.schedule.end, self.ledger.arrived());
+                watch.progress(self.progress(elapsed));
                 tick = elapsed + TICK;
             }
             self.grant(elapsed);
@@ -148,6 +150,21 @@ impl<'a> Engine<'a> {
             watch.ends();
         }
         Ok(self.outcome(usage, stalled))
+    }
+
+    fn progress(&self, elapsed: Duration) -> Progress {
+        let arrived = self.ledger.arrived();
+        if self.schedule.stage == Stage::Draining {
+            let due: u64 = self.senders.iter().map(|sender| sender.due).sum();
+            return Progress::Draining { arrived, left: due + self.ledger.pending() };
+        }
+        let (of, wanted) = (self.schedule.end, self.wanted());
+        Progress::Running { passed: elapsed.min(of), of, arrived, wanted }
+    }
+
+    /// How many messages are to be sent, if a number was asked for.
+    fn wanted(&self) -> Option<u64> {
+        Some(self.plan.messages?.saturating_mul(self.places.len() as u64))
     }
 
     /// In a closed loop everybody starts with a window of messages.
@@ -302,8 +319,7 @@ impl<'a> Engine<'a> {
 
     /// Whether a number of messages was asked for, and all have been sent.
     fn has_sent_all(&self) -> bool {
-        self.plan.messages.is_some_and(|most| self.ledger.sent() == most * self.places.len() as u64)
-            && self.ledger.pending() == 0
+        self.wanted() == Some(self.ledger.sent()) && self.ledger.pending() == 0
     }
 
     /// Whether everything that is to come has come, and had time to come twice.
@@ -350,24 +366,6 @@ impl<'a> Engine<'a> {
             waited: usage.waited,
             stalled,
         }
-    }
-}
-
-/// What this thread has used and would have used.
-#[derive(Clone, Copy)]
-struct Usage {
-    cpu: Duration,
-    waited: Duration,
-}
-
-impl Usage {
-    fn now() -> Self {
-        Usage { cpu: system::thread_cpu(), waited: system::thread_waited().unwrap_or_default() }
-    }
-
-    fn until_now(self) -> Self {
-        let Usage { cpu, waited } = Usage::now();
-        Usage { cpu: cpu.saturating_sub(self.cpu), waited: waited.saturating_sub(self.waited) }
     }
 }
 

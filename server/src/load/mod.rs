@@ -27,6 +27,7 @@ mod options;
 mod outcome;
 mod pattern;
 mod payload;
+mod progress;
 mod schedule;
 pub mod system;
 
@@ -41,6 +42,7 @@ pub use options::LoadArgs;
 pub use outcome::{Outcome, Summary};
 pub use pattern::{GROUP, Pattern};
 pub use payload::SHORTEST;
+pub use progress::Progress;
 
 /// How many messages there may be, and when.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -86,8 +88,8 @@ pub trait Watch: Send {
     fn begins(&mut self) {}
     /// Measuring has ended.
     fn ends(&mut self) {}
-    /// So much of the time has passed, and so many messages have arrived. About ten times a second.
-    fn progress(&mut self, _passed: Duration, _of: Duration, _arrived: u64) {}
+    /// It has come so far. For every connection, and then about ten times a second.
+    fn progress(&mut self, _progress: Progress) {}
 }
 
 /// Nobody watches.
@@ -113,7 +115,7 @@ pub fn run(plan: &Plan, watch: &mut dyn Watch) -> Result<Outcome, LoadError> {
                 LoadError::Asked(format!("cannot keep to processors {:?}: {error}", plan.processors))
             })?;
         }
-        engine::Engine::new(plan)?.run(watch)
+        engine::Engine::new(plan, watch)?.run(watch)
     };
     thread::scope(|threads| {
         let thread = thread::Builder::new().name("load".to_owned()).spawn_scoped(threads, run)?;

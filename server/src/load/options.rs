@@ -1,14 +1,14 @@
 //! The command line of `load`.
 
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Args;
-use indicatif::{ProgressBar, ProgressStyle};
 
-use super::{LoadError, Pace, Pattern, Plan, SHORTEST, Watch};
+use super::progress::Shown;
+use super::{LoadError, Pace, Pattern, Plan, SHORTEST};
 use crate::cli;
 
 /// The options of `load`.
@@ -96,13 +96,9 @@ impl LoadArgs {
     ///
     /// [`LoadError`], before anything was printed.
     pub fn run(&self) -> Result<ExitCode, LoadError> {
-        let mut bar = Bar(ProgressBar::hidden());
-        if io::stderr().is_terminal() {
-            let style = ProgressStyle::with_template("{bar:30} {msg}").map_err(io::Error::other)?;
-            bar.0 = ProgressBar::new(1).with_style(style);
-        }
-        let outcome = super::run(&self.plan(), &mut bar);
-        bar.0.finish_and_clear();
+        let mut shown = Shown::new()?;
+        let outcome = super::run(&self.plan(), &mut shown);
+        shown.clear();
         let outcome = outcome?;
         let summary = outcome.summary();
         let text = if self.json {
@@ -119,17 +115,5 @@ impl LoadArgs {
                 ExitCode::FAILURE
             }
         })
-    }
-}
-
-/// A bar on the terminal.
-struct Bar(ProgressBar);
-
-impl Watch for Bar {
-    fn progress(&mut self, passed: Duration, of: Duration, arrived: u64) {
-        self.0.set_length(of.as_millis() as u64);
-        self.0.set_position(passed.as_millis() as u64);
-        let left = of.saturating_sub(passed).as_secs_f64();
-        self.0.set_message(format!("{arrived} messages, {left:.1} s left"));
     }
 }

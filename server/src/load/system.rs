@@ -18,6 +18,24 @@ pub fn thread_waited() -> Option<Duration> {
     Some(Duration::from_nanos(text.split_whitespace().nth(1)?.parse().ok()?))
 }
 
+/// What this thread has used and would have used.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Usage {
+    pub(super) cpu: Duration,
+    pub(super) waited: Duration,
+}
+
+impl Usage {
+    pub(super) fn now() -> Self {
+        Usage { cpu: thread_cpu(), waited: thread_waited().unwrap_or_default() }
+    }
+
+    pub(super) fn until_now(self) -> Self {
+        let Usage { cpu, waited } = Usage::now();
+        Usage { cpu: cpu.saturating_sub(self.cpu), waited: waited.saturating_sub(self.waited) }
+    }
+}
+
 /// Raises the limit of open files, which children inherit, as far as the system lets it; gives how many there
 /// may be now.
 pub fn allow_files() -> u64 {
