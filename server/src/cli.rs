@@ -1,5 +1,6 @@
 //! The command line.
 
+use std::io::{self, Write};
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::num::NonZeroUsize;
 use std::str::FromStr;
@@ -154,6 +155,19 @@ fn connections(text: &str) -> Result<usize, String> {
     match text.parse() {
         Ok(n) if (1..=Limits::MOST_CONNECTIONS).contains(&n) => Ok(n),
         _ => Err(format!("must be from 1 to {}", Limits::MOST_CONNECTIONS)),
+    }
+}
+
+/// Prints what was asked for.
+///
+/// # Errors
+///
+/// The system's, but for a pipe that is closed: whoever closed it does not want to see it.
+pub fn print(text: &str) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    match writeln!(out, "{text}").and_then(|()| out.flush()) {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        printed => printed,
     }
 }
 
