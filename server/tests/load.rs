@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::io::{BufRead, BufReader, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
@@ -189,7 +189,8 @@ fn a_client_that_is_served_less_than_the_others_is_seen() {
 #[test]
 fn a_server_that_closes_is_an_error() {
     let error = run(&plan(fake(Fault::Close)), &mut ()).unwrap_err();
-    assert!(matches!(error, LoadError::Lost(..)), "{error}");
+    let LoadError::Lost(_, _, seen) = &error else { panic!("{error}") };
+    assert!(seen.arrived > 0 && error.to_string().contains(&format!("after {} messages", seen.arrived)));
 }
 
 #[test]
@@ -267,10 +268,8 @@ fn what_could_not_be_sent_counts_with_the_time_that_it_waited() {
 #[test]
 fn the_program_says_what_is_wrong_in_one_line() {
     let gone = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
-    let closing = fake(Fault::Close).to_string();
     for (code, args) in [
         (1, &["--addr", &gone][..]),
-        (1, &["--addr", &closing]),
         (2, &["--connections", "3"]),
         (2, &["--connections", "1"]),
         (2, &["--payload", "21"]),
@@ -309,4 +308,36 @@ fn the_program_says_what_it_saw_as_json_and_fails_if_something_was_lost() {
         assert_eq!(output.status.code(), Some(code));
         assert_eq!(output.stderr.is_empty(), code == 0);
     }
+}
+
+#[test]
+fn the_program_says_what_it_saw_until_the_server_closed() {
+    let addr = fake(Fault::Close).to_string();
+    let output = Command::new(PROGRAM).args(["load", "--json", "--messages=50", "--addr", &addr]).output();
+    let output = output.unwrap();
+    let errors = String::from_utf8(output.stderr).unwrap();
+    assert_eq!((output.status.code(), errors.lines().count()), (Some(1), 1), "{errors}");
+    let said: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert!(said["sent"].as_u64().unwrap() > 0, "{said:#}");
+    assert_eq!(errors.trim_end(), format!("error: {}", said["failure"].as_str().unwrap()));
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn what_cannot_be_printed_is_an_error_and_what_nobody_reads_is_none() {
+    let full = || Stdio::from(std::fs::File::options().write(true).open("/dev/full").unwrap());
+    let closed = || Stdio::from(std::io::pipe().unwrap().1);
+    let load = |out: Stdio| {
+        let addr = fake(Fault::None).to_string();
+        let args = ["load", "--json", "--connections=2", "--messages=5", "--addr", &addr];
+        Command::new(PROGRAM).args(args).stdout(out).stderr(Stdio::piped()).spawn().unwrap()
+    };
+    let output = load(full()).wait_with_output().unwrap();
+    let errors = String::from_utf8(output.stderr).unwrap();
+    assert_eq!((output.status.code(), errors.lines().count()), (Some(1), 1), "{errors}");
+    assert!(errors.starts_with("error: cannot write to standard output: "), "{errors}");
+    let output = load(closed()).wait_with_output().unwrap();
+    assert_eq!((output.status.code(), output.stderr), (Some(0), vec![]));
+    let help = Command::new(PROGRAM).arg("--help").stdout(full()).stderr(Stdio::null()).status();
+    assert_eq!(help.unwrap().code(), Some(1));
 }

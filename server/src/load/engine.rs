@@ -30,6 +30,21 @@ const TICK: Duration = Duration::from_millis(100);
 /// Latencies are kept in ns, to three digits, up to this.
 const LONGEST: u64 = 600_000_000_000;
 
+/// Why it cannot go on.
+#[derive(Debug)]
+enum Broken {
+    /// A connection ended.
+    Connection(usize, io::Error),
+    /// The system refuses something.
+    System(io::Error),
+}
+
+impl From<io::Error> for Broken {
+    fn from(error: io::Error) -> Self {
+        Broken::System(error)
+    }
+}
+
 /// What a connection has to send; one that only receives has no flows.
 #[derive(Debug)]
 struct Sender {
@@ -64,6 +79,8 @@ pub(super) struct Engine<'a> {
     latency: Histogram<u64>,
     lateness: Histogram<u64>,
     last_arrival: Duration,
+    /// When measuring began; when it has ended, what was used meanwhile.
+    usage: Usage,
 }
 
 impl<'a> Engine<'a> {
@@ -103,29 +120,47 @@ impl<'a> Engine<'a> {
             latency: histogram()?,
             lateness: histogram()?,
             last_arrival: Duration::ZERO,
+            usage: Usage::now(),
         })
     }
 
     /// Sends and receives until the plan is done, the server stops delivering, or a connection ends.
     pub(super) fn run(mut self, watch: &mut dyn Watch) -> Result<Outcome, LoadError> {
+        let ended = self.go(watch);
+        if self.schedule.stage != Stage::Draining {
+            self.schedule.finish(self.schedule.started.elapsed());
+            self.measured(watch);
+        }
+        match ended {
+            Ok(stalled) => Ok(self.outcome(stalled)),
+            // What was seen until then is worth something.
+            Err(Broken::Connection(n, error)) => {
+                Err(LoadError::Lost(n, error, Box::new(self.outcome(false))))
+            }
+            Err(Broken::System(error)) => Err(error.into()),
+        }
+    }
+
+    /// `true`: the server has stopped delivering.
+    fn go(&mut self, watch: &mut dyn Watch) -> Result<bool, Broken> {
         let mut events = Events::with_capacity(1024);
         let mut space = vec![0; READ].into_boxed_slice();
-        let (mut usage, mut tick) = (Usage::now(), Duration::ZERO);
+        let mut tick = Duration::ZERO;
+        self.usage = Usage::now();
         self.schedule.started = Instant::now();
         self.open_windows();
-        let stalled = loop {
+        loop {
             let elapsed = self.schedule.started.elapsed();
             if self.has_sent_all() {
                 self.schedule.end = self.schedule.end.min(elapsed);
             }
             match self.schedule.turn(elapsed) {
                 Some(Stage::Measuring) => {
-                    usage = Usage::now();
+                    self.usage = Usage::now();
                     watch.begins();
                 }
                 Some(_) => {
-                    usage = usage.until_now();
-                    watch.ends();
+                    self.measured(watch);
                     self.close_windows();
                 }
                 None => {}
@@ -137,19 +172,19 @@ impl<'a> Engine<'a> {
             self.grant(elapsed);
             self.send()?;
             if self.is_done(elapsed) {
-                break false;
+                return Ok(false);
             }
             if self.ledger.pending() > 0 && elapsed.saturating_sub(self.last_arrival) > self.plan.patience {
-                break true;
+                return Ok(true);
             }
             self.wait(&mut events, &mut space)?;
-        };
-        if self.schedule.stage != Stage::Draining {
-            self.schedule.finish(self.schedule.started.elapsed());
-            usage = usage.until_now();
-            watch.ends();
         }
-        Ok(self.outcome(usage, stalled))
+    }
+
+    /// Measuring has ended.
+    fn measured(&mut self, watch: &mut dyn Watch) {
+        self.usage = self.usage.until_now();
+        watch.ends();
     }
 
     fn progress(&self, elapsed: Duration) -> Progress {
@@ -206,13 +241,13 @@ impl<'a> Engine<'a> {
     }
 
     /// Writes for everybody who has something to write and can.
-    fn send(&mut self) -> Result<(), LoadError> {
+    fn send(&mut self) -> Result<(), Broken> {
         while let Some(n) = self.ready.pop() {
             self.senders[n].listed = false;
             // One that is full is listed again when the system says that it is not.
             while !self.connections[n].full && (self.senders[n].due > 0 || self.connections[n].queued() > 0) {
                 self.encode(n);
-                self.connections[n].write().map_err(|error| self.lost(n, error))?;
+                self.connections[n].write().map_err(|error| Broken::Connection(n, error))?;
             }
         }
         Ok(())
@@ -248,7 +283,7 @@ impl<'a> Engine<'a> {
     }
 
     /// Waits for sockets or the clock, and reads.
-    fn wait(&mut self, events: &mut Events, space: &mut [u8]) -> Result<(), LoadError> {
+    fn wait(&mut self, events: &mut Events, space: &mut [u8]) -> Result<(), Broken> {
         let now = Instant::now();
         let elapsed = now - self.schedule.started;
         let mut timeout = if self.schedule.stage == Stage::Draining { LINGER / 5 } else { TICK };
@@ -277,7 +312,7 @@ impl<'a> Engine<'a> {
         Ok(())
     }
 
-    fn receive(&mut self, n: usize, space: &mut [u8], ending: bool) -> Result<(), LoadError> {
+    fn receive(&mut self, n: usize, space: &mut [u8], ending: bool) -> Result<(), Broken> {
         let longest = self.plan.payload;
         // Taken out, for what it reads is entered in all the rest.
         let Some(place) = self.connections.get_mut(n) else { return Ok(()) };
@@ -294,7 +329,7 @@ impl<'a> Engine<'a> {
             }
         };
         self.connections[n].partial = partial;
-        read.map_err(|error| self.lost(n, error))
+        read.map_err(|error| Broken::Connection(n, error))
     }
 
     fn arrive(&mut self, receiver: usize, payload: &[u8], now: Duration) {
@@ -330,11 +365,7 @@ impl<'a> Engine<'a> {
             && elapsed.saturating_sub(self.schedule.ended.max(self.last_arrival)) > LINGER
     }
 
-    fn lost(&self, n: usize, error: io::Error) -> LoadError {
-        LoadError::Lost(n, error, self.ledger.arrived())
-    }
-
-    fn outcome(mut self, usage: Usage, stalled: bool) -> Outcome {
+    fn outcome(mut self, stalled: bool) -> Outcome {
         // What was due and could not even be sent has waited since it was due; to leave it out would flatter
         // the server that refused it.
         let now = self.schedule.started.elapsed();
@@ -362,8 +393,8 @@ impl<'a> Engine<'a> {
             elapsed: self.schedule.measured(),
             latency: self.latency,
             lateness: self.lateness,
-            cpu: usage.cpu,
-            waited: usage.waited,
+            cpu: self.usage.cpu,
+            waited: self.usage.waited,
             stalled,
         }
     }

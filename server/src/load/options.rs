@@ -8,7 +8,7 @@ use std::time::Duration;
 use clap::Args;
 
 use super::progress::Shown;
-use super::{LoadError, Pace, Pattern, Plan, SHORTEST};
+use super::{LoadError, Outcome, Pace, Pattern, Plan, SHORTEST, Summary};
 use crate::cli;
 
 /// The options of `load`.
@@ -94,26 +94,29 @@ impl LoadArgs {
     ///
     /// # Errors
     ///
-    /// [`LoadError`], before anything was printed.
+    /// [`LoadError`]. Before [`LoadError::Lost`] is given what was seen until then has been printed.
     pub fn run(&self) -> Result<ExitCode, LoadError> {
         let mut shown = Shown::new()?;
-        let outcome = super::run(&self.plan(), &mut shown);
+        let run = super::run(&self.plan(), &mut shown);
         shown.clear();
-        let outcome = outcome?;
-        let summary = outcome.summary();
+        let outcome = match &run {
+            Ok(outcome) => outcome,
+            Err(LoadError::Lost(_, _, outcome)) => outcome,
+            Err(_) => return run.map(|_| ExitCode::FAILURE),
+        };
+        let failure = run.as_ref().map_or_else(|error| Some(error.to_string()), Outcome::failure);
+        let summary = Summary { failure: failure.clone(), ..outcome.summary() };
         let text = if self.json {
             serde_json::to_string_pretty(&summary).map_err(io::Error::other)?
         } else {
             summary.to_string()
         };
-        // Whoever closed stdout does not want to see it.
-        let _ = writeln!(io::stdout(), "{text}");
-        Ok(match outcome.failure() {
-            None => ExitCode::SUCCESS,
-            Some(failure) => {
-                let _ = writeln!(io::stderr(), "error: {failure}");
-                ExitCode::FAILURE
-            }
-        })
+        let printed = cli::print(&text).map_err(LoadError::Print);
+        if let (Ok(_), Some(failure)) = (&run, failure) {
+            let _ = writeln!(io::stderr(), "error: {failure}");
+            printed?;
+            return Ok(ExitCode::FAILURE);
+        }
+        run.and(printed).map(|()| ExitCode::SUCCESS)
     }
 }

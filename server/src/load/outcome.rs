@@ -106,6 +106,7 @@ impl Outcome {
             generator_waiting_share: self.waiting(),
             generator_late_p99_us: self.lateness.value_at_quantile(0.99) as f64 / 1e3,
             saturated: self.is_saturated(),
+            failure: self.failure(),
         }
     }
 }
@@ -132,6 +133,7 @@ pub struct Summary {
     pub generator_waiting_share: f64,
     pub generator_late_p99_us: f64,
     pub saturated: bool,
+    pub failure: Option<String>,
 }
 
 /// For people.
