@@ -187,6 +187,27 @@ fn a_client_that_is_served_less_than_the_others_is_seen() {
 }
 
 #[test]
+fn a_number_of_messages_that_the_time_is_too_short_for_is_a_failure() {
+    let addr = fake(Fault::None).to_string();
+    let args = ["load", "--json", "--connections=2", "--rate=100", "--messages=27", "--duration=100ms"];
+    let output = Command::new(PROGRAM).args(args).args(["--addr", &addr]).output().unwrap();
+    let said: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!((said["sent"].as_u64(), said["missing"].as_u64()), (Some(10), Some(44)), "{said:#}");
+    let errors = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(
+        (output.status.code(), errors.as_str()),
+        (Some(1), "error: 44 of the messages asked for were not sent in the time given\n")
+    );
+}
+
+#[test]
+fn a_number_of_messages_takes_as_long_as_it_takes() {
+    let plan = Plan { duration: Duration::MAX, ..plan(fake(Fault::None)) };
+    let outcome = run(&plan, &mut ()).unwrap();
+    assert_eq!((outcome.arrived, outcome.missing, outcome.failure()), (400, 0, None));
+}
+
+#[test]
 fn a_server_that_closes_is_an_error() {
     let error = run(&plan(fake(Fault::Close)), &mut ()).unwrap_err();
     let LoadError::Lost(_, _, seen) = &error else { panic!("{error}") };

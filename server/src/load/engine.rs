@@ -386,6 +386,7 @@ impl<'a> Engine<'a> {
             sent: self.ledger.sent(),
             arrived: self.ledger.arrived(),
             unsent,
+            missing: self.wanted().map_or(0, |wanted| wanted.saturating_sub(self.ledger.sent() + unsent)),
             faults: self.ledger.faults(),
             measured: served.clone().sum(),
             least_served: served.min().unwrap_or_default(),

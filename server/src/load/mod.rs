@@ -71,9 +71,10 @@ pub struct Plan {
     pub payload: usize,
     /// How long to go before measuring.
     pub warm_up: Duration,
-    /// How long to measure.
+    /// How long to measure, more than zero; [`Duration::MAX`] for as long as it takes.
     pub duration: Duration,
-    /// Stops earlier when each sender has sent so many and all have arrived.
+    /// Stops earlier when each sender has sent so many and all have arrived. If the time is over before, that is a
+    /// [failure](Outcome::failure).
     pub messages: Option<u64>,
     /// How long the server may take to greet, or deliver nothing while messages are under way, before it is
     /// given up.

@@ -35,10 +35,10 @@ pub struct LoadArgs {
     /// How long to go before measuring
     #[arg(long, value_name = "TIME", default_value = "1s", value_parser = cli::duration)]
     warm_up: Duration,
-    /// How long to measure
-    #[arg(long, value_name = "TIME", default_value = "5s", value_parser = some_time)]
-    duration: Duration,
-    /// Measure from the start, and stop when each sender has sent so many
+    /// How long to measure [default: 5s, with --messages as long as it takes]
+    #[arg(long, value_name = "TIME", value_parser = some_time)]
+    duration: Option<Duration>,
+    /// Measure from the start, and stop when each sender has sent so many and all have arrived
     #[arg(long, value_name = "N", conflicts_with = "warm_up", value_parser = clap::value_parser!(u64).range(1..))]
     messages: Option<u64>,
     /// How long the server may deliver nothing before it is given up
@@ -76,6 +76,8 @@ fn payload(text: &str) -> Result<usize, String> {
 impl LoadArgs {
     /// The same as a plan.
     pub fn plan(&self) -> Plan {
+        // Who asks for a number wants the number.
+        let duration = if self.messages.is_some() { Duration::MAX } else { Duration::from_secs(5) };
         Plan {
             addr: self.addr,
             connections: self.connections as usize,
@@ -83,7 +85,7 @@ impl LoadArgs {
             pace: self.rate.map_or(Pace::Closed { window: self.window }, Pace::Rate),
             payload: self.payload,
             warm_up: if self.messages.is_some() { Duration::ZERO } else { self.warm_up },
-            duration: self.duration,
+            duration: self.duration.unwrap_or(duration),
             messages: self.messages,
             patience: self.patience,
             processors: self.pin.clone(),
@@ -118,5 +120,32 @@ impl LoadArgs {
             return Ok(ExitCode::FAILURE);
         }
         run.and(printed).map(|()| ExitCode::SUCCESS)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Parser)]
+    struct Line {
+        #[command(flatten)]
+        load: LoadArgs,
+    }
+
+    #[test]
+    fn the_time_is_limited_unless_only_a_number_is_asked_for() {
+        let s = Duration::from_secs;
+        for (args, duration, warm_up) in [
+            (&[][..], s(5), s(1)),
+            (&["--duration=2s"], s(2), s(1)),
+            (&["--messages=9"], Duration::MAX, s(0)),
+            (&["--messages=9", "--duration=2s"], s(2), s(0)),
+        ] {
+            let plan = Line::try_parse_from(["load"].iter().chain(args)).unwrap().load.plan();
+            assert_eq!((plan.duration, plan.warm_up), (duration, warm_up), "{args:?}");
+        }
     }
 }

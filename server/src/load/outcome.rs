@@ -20,6 +20,8 @@ pub struct Outcome {
     pub arrived: u64,
     /// Messages that were due and could not be sent, for the server took none.
     pub unsent: u64,
+    /// Messages that were asked for by their number, and had not been sent or become due when the time was over.
+    pub missing: u64,
     /// What went wrong.
     pub faults: Faults,
     /// Messages that arrived while it was measured.
@@ -77,8 +79,13 @@ impl Outcome {
 
     /// Why the run failed, if it did.
     pub fn failure(&self) -> Option<String> {
-        match (self.stalled, self.faults.is_none()) {
-            (true, _) => Some(format!("the server stopped delivering: {}", self.faults)),
+        if self.stalled {
+            return Some(format!("the server stopped delivering: {}", self.faults));
+        }
+        let missing = format!("{} of the messages asked for were not sent in the time given", self.missing);
+        match (self.missing > 0, self.faults.is_none()) {
+            (true, true) => Some(missing),
+            (true, false) => Some(format!("{missing}; {}", self.faults)),
             (false, false) => Some(self.faults.to_string()),
             (false, true) => None,
         }
@@ -91,6 +98,7 @@ impl Outcome {
             sent: self.sent,
             arrived: self.arrived,
             unsent: self.unsent,
+            missing: self.missing,
             faults: self.faults,
             stalled: self.stalled,
             seconds: self.elapsed.as_secs_f64(),
@@ -118,6 +126,7 @@ pub struct Summary {
     pub sent: u64,
     pub arrived: u64,
     pub unsent: u64,
+    pub missing: u64,
     pub faults: Faults,
     pub stalled: bool,
     pub seconds: f64,

@@ -44,7 +44,7 @@ impl Schedule {
             started: Instant::now(),
             stage: Stage::WarmingUp,
             begin: plan.warm_up,
-            end: plan.warm_up + plan.duration,
+            end: plan.warm_up.saturating_add(plan.duration),
             began: Duration::ZERO,
             ended: Duration::ZERO,
             gap,
