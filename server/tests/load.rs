@@ -286,6 +286,70 @@ fn what_could_not_be_sent_counts_with_the_time_that_it_waited() {
     drop(greeter.join().unwrap());
 }
 
+/// Keeps the generator from its work for this long.
+struct Hindrance(Duration);
+
+impl Watch for Hindrance {
+    fn begins(&mut self) {
+        thread::sleep(self.0);
+    }
+}
+
+#[test]
+fn a_rate_that_the_generator_does_not_reach_is_said_and_that_the_latencies_are_its_own() {
+    let (pace, duration) = (Pace::Rate(1000.0), Duration::from_millis(200));
+    let plan = Plan { pace, duration, messages: None, ..plan(fake(Fault::None)) };
+    // It comes back when the time is over, and then all is sent.
+    let outcome = run(&plan, &mut Hindrance(Duration::from_millis(300))).unwrap();
+    assert_eq!((outcome.arrived, outcome.failure()), (200, None));
+    assert!(outcome.misses_rate() && outcome.is_late(), "{:?}", outcome.summary());
+    let text = outcome.summary().to_string();
+    assert!(text.contains("warning: the rate was not reached: 1000 messages/s were asked for and"), "{text}");
+    assert!(text.contains("the latencies are its own lateness rather than the server's"), "{text}");
+    let json = serde_json::to_value(outcome.summary()).unwrap();
+    assert_eq!((&json["rate_missed"], &json["latency_is_generators"]), (&true.into(), &true.into()));
+    assert!(json["sent_per_second"].as_f64() < json["asked_per_second"].as_f64(), "{json:#}");
+}
+
+#[test]
+fn what_waits_for_a_server_that_takes_nothing_is_not_late_by_the_generators_fault() {
+    // The kernel takes a few of these, and the others wait for the server.
+    let (pause, duration) = (Duration::from_millis(500), Duration::from_millis(200));
+    let pace = Pace::Rate(500.0);
+    let plan = Plan { pace, duration, messages: None, payload: 1 << 20, ..plan(fake(Fault::Pause(pause))) };
+    let outcome = run(&plan, &mut ()).unwrap();
+    let (late, waited) = (outcome.lateness.value_at_quantile(0.99), outcome.latency.value_at_quantile(0.5));
+    assert!(late < waited / 2, "{late} ns of {waited}");
+}
+
+#[test]
+fn a_rate_that_is_reached_is_not_said_to_be_missed() {
+    let plan = Plan { pace: Pace::Rate(20.0), ..plan(fake(Fault::None)) };
+    for messages in [Some(1), None] {
+        let duration = Duration::from_millis(300);
+        let outcome = run(&Plan { messages, duration, ..plan.clone() }, &mut ()).unwrap();
+        assert!(!outcome.misses_rate(), "{:?}", outcome.summary());
+    }
+}
+
+#[test]
+fn what_was_not_measured_has_no_figure() {
+    let addr = fake(Fault::None).to_string();
+    // The first message is due before measuring begins, and the second long after.
+    let args =
+        ["load", "--connections=2", "--warm-up=10ms", "--duration=50ms", "--rate=0.01", "--addr", &addr];
+    let output = |more: &[&str]| {
+        String::from_utf8(Command::new(PROGRAM).args(args).args(more).output().unwrap().stdout).unwrap()
+    };
+    let said: serde_json::Value = serde_json::from_str(&output(&["--json"])).unwrap();
+    for name in ["p50_us", "max_us", "evenness", "generator_cpu_ns_per_message", "generator_late_p99_us"] {
+        assert_eq!(said.get(name), Some(&serde_json::Value::Null), "{said:#}");
+    }
+    let text = output(&[]);
+    assert!(text.contains("latency     - median") && text.contains("evenness    -:"), "{text}");
+    assert!(text.contains("warning: nothing arrived while it was measured"), "{text}");
+}
+
 #[test]
 fn the_program_says_what_is_wrong_in_one_line() {
     let gone = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();

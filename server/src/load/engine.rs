@@ -55,6 +55,8 @@ struct Sender {
     sent: u64,
     /// How many it may send now.
     due: u64,
+    /// When the kernel took more again, or the start: what was due before waited for the server.
+    free: Duration,
     /// Of its messages, so many arrived while it was measured.
     served: u64,
     /// It is among those who are ready.
@@ -79,6 +81,9 @@ pub(super) struct Engine<'a> {
     latency: Histogram<u64>,
     lateness: Histogram<u64>,
     last_arrival: Duration,
+    last_sent: Duration,
+    /// How many had been sent when measuring began; when it has ended, how many were meanwhile.
+    sent: u64,
     /// When measuring began; when it has ended, what was used meanwhile.
     usage: Usage,
 }
@@ -95,7 +100,8 @@ impl<'a> Engine<'a> {
         for (n, receivers) in receivers.iter().enumerate() {
             let own = (flows.len(), receivers.len() as u64);
             let place = places.len() as u64;
-            senders.push(Sender { place, flows: own, sent: 0, due: 0, served: 0, listed: false });
+            let (sent, due, free) = (0, 0, Duration::ZERO);
+            senders.push(Sender { place, flows: own, sent, due, free, served: 0, listed: false });
             if !receivers.is_empty() {
                 places.push(n);
             }
@@ -120,6 +126,8 @@ impl<'a> Engine<'a> {
             latency: histogram()?,
             lateness: histogram()?,
             last_arrival: Duration::ZERO,
+            last_sent: Duration::ZERO,
+            sent: 0,
             usage: Usage::now(),
         })
     }
@@ -157,6 +165,7 @@ impl<'a> Engine<'a> {
             match self.schedule.turn(elapsed) {
                 Some(Stage::Measuring) => {
                     self.usage = Usage::now();
+                    self.sent = self.ledger.sent();
                     watch.begins();
                 }
                 Some(_) => {
@@ -184,7 +193,18 @@ impl<'a> Engine<'a> {
     /// Measuring has ended.
     fn measured(&mut self, watch: &mut dyn Watch) {
         self.usage = self.usage.until_now();
+        self.sent = self.ledger.sent() - self.sent;
         watch.ends();
+    }
+
+    /// How long messages were sent while it was measured: until the last of those that were asked for.
+    fn sending(&self) -> Duration {
+        if self.wanted() != Some(self.ledger.sent()) {
+            return self.schedule.measured();
+        }
+        // The last one has its share of the time as the others have.
+        let end = self.last_sent + self.schedule.gap();
+        end.saturating_sub(self.schedule.began).min(self.schedule.measured())
     }
 
     fn progress(&self, elapsed: Duration) -> Progress {
@@ -258,14 +278,18 @@ impl<'a> Engine<'a> {
         let now = self.schedule.started.elapsed();
         // What waited for the server is late through no fault of the generator.
         let blameless = self.connections[n].queued() > 0;
+        if self.senders[n].due > 0 {
+            self.last_sent = now;
+        }
         while self.senders[n].due > 0 && self.connections[n].queued() < AHEAD {
             let sender = &mut self.senders[n];
             let at = match self.plan.pace {
                 Pace::Closed { .. } => now,
                 Pace::Rate(_) => {
                     let at = self.schedule.intended(sender.place, sender.sent);
-                    if !blameless {
-                        self.lateness.saturating_record(nanos(now.saturating_sub(at)));
+                    if !blameless && self.schedule.counts(at) {
+                        let since = at.max(sender.free);
+                        self.lateness.saturating_record(nanos(now.saturating_sub(since)));
                     }
                     at
                 }
@@ -302,6 +326,7 @@ impl<'a> Engine<'a> {
             // The alarm has done its work by waking.
             let Some(connection) = self.connections.get_mut(n) else { continue };
             if event.is_writable() && std::mem::take(&mut connection.full) {
+                self.senders[n].free = self.schedule.started.elapsed();
                 self.list(n);
             }
             let ending = event.is_read_closed() || event.is_error();
@@ -381,6 +406,7 @@ impl<'a> Engine<'a> {
                 unsent += sender.due;
             }
         }
+        let sending = self.sending();
         let served = self.places.iter().map(|&n| self.senders[n].served);
         Outcome {
             sent: self.ledger.sent(),
@@ -394,6 +420,9 @@ impl<'a> Engine<'a> {
             elapsed: self.schedule.measured(),
             latency: self.latency,
             lateness: self.lateness,
+            asked: if let Pace::Rate(rate) = self.plan.pace { Some(rate) } else { None },
+            offered: self.sent,
+            sending,
             cpu: self.usage.cpu,
             waited: self.usage.waited,
             stalled,

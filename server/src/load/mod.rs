@@ -2,7 +2,7 @@
 //!
 //! It runs on neither of the runtimes that it measures, but on a plain loop over [`mio`], in a thread that can
 //! be pinned, and it measures itself: a server cannot be seen to be faster than who asks it, so a generator
-//! that is busy nearly all of the time says so.
+//! that is busy nearly all of the time says so, and so does one that is late or does not reach its rate.
 //!
 //! It holds both ends of every conversation, so a message needs no answer: its latency is from when it was to be
 //! sent to when it was read from the receiver's socket. There are two paces.
@@ -29,6 +29,7 @@ mod pattern;
 mod payload;
 mod progress;
 mod schedule;
+mod summary;
 pub mod system;
 
 use std::net::SocketAddr;
@@ -39,10 +40,11 @@ pub use connection::greeted;
 pub use error::LoadError;
 pub use ledger::Faults;
 pub use options::LoadArgs;
-pub use outcome::{Outcome, Summary};
+pub use outcome::Outcome;
 pub use pattern::{GROUP, Pattern};
 pub use payload::SHORTEST;
 pub use progress::Progress;
+pub use summary::Summary;
 
 /// How many messages there may be, and when.
 #[derive(Clone, Copy, Debug, PartialEq)]
