@@ -179,7 +179,7 @@ impl<'a> Engine<'a> {
                 tick = elapsed + TICK;
             }
             self.grant(elapsed);
-            self.send()?;
+            self.send(elapsed)?;
             if self.is_done(elapsed) {
                 return Ok(false);
             }
@@ -260,22 +260,38 @@ impl<'a> Engine<'a> {
         }
     }
 
-    /// Writes for everybody who has something to write and can.
-    fn send(&mut self) -> Result<(), Broken> {
-        while let Some(n) = self.ready.pop() {
+    /// Writes for everybody who has something to write and can, once. Whoever has more has a turn after what has
+    /// arrived meanwhile was read, and the clock was looked at: else a rate that is too high would make the time that
+    /// is measured as long as it takes.
+    fn send(&mut self, began: Duration) -> Result<(), Broken> {
+        let (waiting, mut done) = (self.ready.len(), 0);
+        while done < waiting {
+            let now = self.schedule.started.elapsed();
+            if now.saturating_sub(began) > TICK {
+                break;
+            }
+            let n = self.ready[done];
+            done += 1;
             self.senders[n].listed = false;
-            // One that is full is listed again when the system says that it is not.
-            while !self.connections[n].full && (self.senders[n].due > 0 || self.connections[n].queued() > 0) {
-                self.encode(n);
+            if self.can_write(n) {
+                self.encode(n, now);
                 self.connections[n].write().map_err(|error| Broken::Connection(n, error))?;
+                if self.can_write(n) {
+                    self.list(n);
+                }
             }
         }
+        self.ready.drain(..done);
         Ok(())
     }
 
+    /// One that is full is listed again when the system says that it is not.
+    fn can_write(&self, n: usize) -> bool {
+        !self.connections[n].full && (self.senders[n].due > 0 || self.connections[n].queued() > 0)
+    }
+
     /// Encodes what is due, as far ahead as is reasonable.
-    fn encode(&mut self, n: usize) {
-        let now = self.schedule.started.elapsed();
+    fn encode(&mut self, n: usize, now: Duration) {
         // What waited for the server is late through no fault of the generator.
         let blameless = self.connections[n].queued() > 0;
         if self.senders[n].due > 0 {
@@ -310,7 +326,11 @@ impl<'a> Engine<'a> {
     fn wait(&mut self, events: &mut Events, space: &mut [u8]) -> Result<(), Broken> {
         let now = Instant::now();
         let elapsed = now - self.schedule.started;
-        let mut timeout = if self.schedule.stage == Stage::Draining { LINGER / 5 } else { TICK };
+        let mut timeout = match self.schedule.stage {
+            _ if !self.ready.is_empty() => Duration::ZERO,
+            Stage::Draining => LINGER / 5,
+            _ => TICK,
+        };
         if let Some(next) = self.schedule.next_stage() {
             timeout = timeout.min(next.saturating_sub(elapsed));
         }
