@@ -3,16 +3,17 @@
 use std::io;
 use std::time::{Duration, Instant};
 
-use hdrhistogram::Histogram;
 use mio::{Events, Poll, Token};
 
 use super::alarm::Alarm;
 use super::connection::{self, Connection};
+use super::error::Broken;
+use super::figures::{self, Figures};
 use super::ledger::{Arrival, Ledger};
 use super::outcome::Outcome;
 use super::payload::Message;
 use super::schedule::{Schedule, Stage};
-use super::system::Usage;
+use super::sender::Senders;
 use super::{LoadError, Pace, Plan, Progress, Watch};
 
 /// What is encoded beyond what the kernel takes, in bytes; the rest waits as a number.
@@ -27,65 +28,18 @@ const LINGER: Duration = Duration::from_millis(50);
 /// How often to show progress.
 const TICK: Duration = Duration::from_millis(100);
 
-/// Latencies are kept in ns, to three digits, up to this.
-const LONGEST: u64 = 600_000_000_000;
-
-/// Why it cannot go on.
-#[derive(Debug)]
-enum Broken {
-    /// A connection ended.
-    Connection(usize, io::Error),
-    /// The system refuses something.
-    System(io::Error),
-}
-
-impl From<io::Error> for Broken {
-    fn from(error: io::Error) -> Self {
-        Broken::System(error)
-    }
-}
-
-/// What a connection has to send; one that only receives has no flows.
-#[derive(Debug)]
-struct Sender {
-    /// Its place among those who send.
-    place: u64,
-    /// Its flows have consecutive numbers: the first, and how many.
-    flows: (usize, u64),
-    sent: u64,
-    /// How many it may send now.
-    due: u64,
-    /// When the kernel took more again, or the start: what was due before waited for the server.
-    free: Duration,
-    /// Of its messages, so many arrived while it was measured.
-    served: u64,
-    /// It is among those who are ready.
-    listed: bool,
-}
-
 pub(super) struct Engine<'a> {
     plan: &'a Plan,
     poll: Poll,
     alarm: Alarm,
     connections: Vec<Connection>,
-    /// One for each connection.
-    senders: Vec<Sender>,
-    /// The connections of those who send something.
-    places: Vec<usize>,
-    /// The connections at the two ends of each flow.
-    flows: Vec<(usize, usize)>,
+    senders: Senders,
     /// Connections with something to write, each once.
     ready: Vec<usize>,
     ledger: Ledger,
     schedule: Schedule,
-    latency: Histogram<u64>,
-    lateness: Histogram<u64>,
+    figures: Figures,
     last_arrival: Duration,
-    last_sent: Duration,
-    /// How many had been sent when measuring began; when it has ended, how many were meanwhile.
-    sent: u64,
-    /// When measuring began; when it has ended, what was used meanwhile.
-    usage: Usage,
 }
 
 impl<'a> Engine<'a> {
@@ -96,39 +50,20 @@ impl<'a> Engine<'a> {
         let alarm = Alarm::new(poll.registry(), Token(plan.connections))?;
         let registry = poll.registry();
         let connections = connection::connect(plan.addr, plan.connections, plan.patience, registry, watch)?;
-        let (mut ledger, mut senders, mut places, mut flows) = (Ledger::default(), vec![], vec![], vec![]);
-        for (n, receivers) in receivers.iter().enumerate() {
-            let own = (flows.len(), receivers.len() as u64);
-            let place = places.len() as u64;
-            let (sent, due, free) = (0, 0, Duration::ZERO);
-            senders.push(Sender { place, flows: own, sent, due, free, served: 0, listed: false });
-            if !receivers.is_empty() {
-                places.push(n);
-            }
-            for &receiver in receivers {
-                ledger.open(receiver);
-                flows.push((n, receiver));
-            }
-        }
-        let histogram = || Histogram::new_with_bounds(1, LONGEST, 3).map_err(io::Error::other);
-        let schedule = Schedule::new(plan, places.len() as u64);
+        let mut ledger = Ledger::default();
+        let senders = Senders::new(&receivers, &mut ledger);
+        let schedule = Schedule::new(plan, senders.places.len() as u64);
         Ok(Engine {
             plan,
             poll,
             alarm,
             connections,
             senders,
-            places,
-            flows,
             ready: Vec::new(),
             ledger,
             schedule,
-            latency: histogram()?,
-            lateness: histogram()?,
+            figures: Figures::new()?,
             last_arrival: Duration::ZERO,
-            last_sent: Duration::ZERO,
-            sent: 0,
-            usage: Usage::now(),
         })
     }
 
@@ -154,8 +89,8 @@ impl<'a> Engine<'a> {
         let mut events = Events::with_capacity(1024);
         let mut space = vec![0; READ].into_boxed_slice();
         let mut tick = Duration::ZERO;
-        self.usage = Usage::now();
         self.schedule.started = Instant::now();
+        self.figures.begin(0);
         self.open_windows();
         loop {
             let elapsed = self.schedule.started.elapsed();
@@ -164,8 +99,7 @@ impl<'a> Engine<'a> {
             }
             match self.schedule.turn(elapsed) {
                 Some(Stage::Measuring) => {
-                    self.usage = Usage::now();
-                    self.sent = self.ledger.sent();
+                    self.figures.begin(self.ledger.sent());
                     watch.begins();
                 }
                 Some(_) => {
@@ -192,26 +126,14 @@ impl<'a> Engine<'a> {
 
     /// Measuring has ended.
     fn measured(&mut self, watch: &mut dyn Watch) {
-        self.usage = self.usage.until_now();
-        self.sent = self.ledger.sent() - self.sent;
+        self.figures.end(self.ledger.sent());
         watch.ends();
-    }
-
-    /// How long messages were sent while it was measured: until the last of those that were asked for.
-    fn sending(&self) -> Duration {
-        if self.wanted() != Some(self.ledger.sent()) {
-            return self.schedule.measured();
-        }
-        // The last one has its share of the time as the others have.
-        let end = self.last_sent + self.schedule.gap();
-        end.saturating_sub(self.schedule.began).min(self.schedule.measured())
     }
 
     fn progress(&self, elapsed: Duration) -> Progress {
         let arrived = self.ledger.arrived();
         if self.schedule.stage == Stage::Draining {
-            let due: u64 = self.senders.iter().map(|sender| sender.due).sum();
-            return Progress::Draining { arrived, left: due + self.ledger.pending() };
+            return Progress::Draining { arrived, left: self.senders.due() + self.ledger.pending() };
         }
         let (of, wanted) = (self.schedule.end, self.wanted());
         Progress::Running { passed: elapsed.min(of), of, arrived, wanted }
@@ -219,13 +141,13 @@ impl<'a> Engine<'a> {
 
     /// How many messages are to be sent, if a number was asked for.
     fn wanted(&self) -> Option<u64> {
-        Some(self.plan.messages?.saturating_mul(self.places.len() as u64))
+        Some(self.plan.messages?.saturating_mul(self.senders.places.len() as u64))
     }
 
     /// In a closed loop everybody starts with a window of messages.
     fn open_windows(&mut self) {
         if let Pace::Closed { window } = self.plan.pace {
-            for n in self.places.clone() {
+            for n in self.senders.places.clone() {
                 self.allow(n, window.into());
             }
         }
@@ -234,7 +156,7 @@ impl<'a> Engine<'a> {
     /// The closed loop ends: nothing more is sent. (At a fixed rate what is due is still sent.)
     fn close_windows(&mut self) {
         if let Pace::Closed { .. } = self.plan.pace {
-            self.senders.iter_mut().for_each(|sender| sender.due = 0);
+            self.senders.all.iter_mut().for_each(|sender| sender.due = 0);
         }
     }
 
@@ -242,20 +164,18 @@ impl<'a> Engine<'a> {
     fn grant(&mut self, elapsed: Duration) {
         if let Pace::Rate(_) = self.plan.pace {
             while let Some(place) = self.schedule.grant(elapsed) {
-                self.allow(self.places[place as usize], 1);
+                self.allow(self.senders.places[place as usize], 1);
             }
         }
     }
 
     fn allow(&mut self, n: usize, messages: u64) {
-        let sender = &mut self.senders[n];
-        let most = self.plan.messages.unwrap_or(u64::MAX);
-        sender.due += messages.min(most.saturating_sub(sender.sent + sender.due));
+        self.senders.all[n].allow(messages, self.plan.messages.unwrap_or(u64::MAX));
         self.list(n);
     }
 
     fn list(&mut self, n: usize) {
-        if !std::mem::replace(&mut self.senders[n].listed, true) {
+        if !std::mem::replace(&mut self.senders.all[n].listed, true) {
             self.ready.push(n);
         }
     }
@@ -272,7 +192,7 @@ impl<'a> Engine<'a> {
             }
             let n = self.ready[done];
             done += 1;
-            self.senders[n].listed = false;
+            self.senders.all[n].listed = false;
             if self.can_write(n) {
                 self.encode(n, now);
                 self.connections[n].write().map_err(|error| Broken::Connection(n, error))?;
@@ -287,34 +207,32 @@ impl<'a> Engine<'a> {
 
     /// One that is full is listed again when the system says that it is not.
     fn can_write(&self, n: usize) -> bool {
-        !self.connections[n].full && (self.senders[n].due > 0 || self.connections[n].queued() > 0)
+        !self.connections[n].full && (self.senders.all[n].due > 0 || self.connections[n].queued() > 0)
     }
 
     /// Encodes what is due, as far ahead as is reasonable.
     fn encode(&mut self, n: usize, now: Duration) {
         // What waited for the server is late through no fault of the generator.
         let blameless = self.connections[n].queued() > 0;
-        if self.senders[n].due > 0 {
-            self.last_sent = now;
+        if self.senders.all[n].due > 0 {
+            self.figures.last_sent = now;
         }
-        while self.senders[n].due > 0 && self.connections[n].queued() < AHEAD {
-            let sender = &mut self.senders[n];
+        while self.senders.all[n].due > 0 && self.connections[n].queued() < AHEAD {
+            let sender = &mut self.senders.all[n];
             let at = match self.plan.pace {
                 Pace::Closed { .. } => now,
                 Pace::Rate(_) => {
                     let at = self.schedule.intended(sender.place, sender.sent);
                     if !blameless && self.schedule.counts(at) {
                         let since = at.max(sender.free);
-                        self.lateness.saturating_record(nanos(now.saturating_sub(since)));
+                        self.figures.late(now.saturating_sub(since));
                     }
                     at
                 }
             };
-            let flow = sender.flows.0 + (sender.sent % sender.flows.1) as usize;
-            sender.sent += 1;
-            sender.due -= 1;
-            let to = self.connections[self.flows[flow].1].id;
-            let message = Message { flow, number: self.ledger.send(flow), at: nanos(at) };
+            let flow = sender.next_flow();
+            let to = self.connections[self.senders.flows[flow].1].id;
+            let message = Message { flow, number: self.ledger.send(flow), at: figures::nanos(at) };
             let out = &mut self.connections[n].out;
             out.extend_from_slice(&to.to_be_bytes());
             message.encode(self.plan.payload, out);
@@ -346,7 +264,7 @@ impl<'a> Engine<'a> {
             // The alarm has done its work by waking.
             let Some(connection) = self.connections.get_mut(n) else { continue };
             if event.is_writable() && std::mem::take(&mut connection.full) {
-                self.senders[n].free = self.schedule.started.elapsed();
+                self.senders.all[n].free = self.schedule.started.elapsed();
                 self.list(n);
             }
             let ending = event.is_read_closed() || event.is_error();
@@ -383,17 +301,17 @@ impl<'a> Engine<'a> {
         let (Some(message), Arrival::Next(_) | Arrival::Late) = (message, arrival) else { return };
         self.last_arrival = now;
         if self.schedule.stage == Stage::Measuring {
-            self.senders[self.flows[message.flow].0].served += 1;
+            self.senders.all[self.senders.flows[message.flow].0].served += 1;
         }
         let at = Duration::from_nanos(message.at);
         if self.schedule.counts(at) {
-            self.latency.saturating_record(nanos(now.saturating_sub(at)));
+            self.figures.took(now.saturating_sub(at));
         }
         if let (Pace::Closed { .. }, Arrival::Next(done)) = (self.plan.pace, arrival)
             && self.schedule.stage != Stage::Draining
         {
             // What was lost on the way gives its place in the window back as well.
-            self.allow(self.flows[message.flow].0, done);
+            self.allow(self.senders.flows[message.flow].0, done);
         }
     }
 
@@ -406,7 +324,7 @@ impl<'a> Engine<'a> {
     fn is_done(&self, elapsed: Duration) -> bool {
         self.schedule.stage == Stage::Draining
             && self.ledger.pending() == 0
-            && self.senders.iter().all(|sender| sender.due == 0)
+            && self.senders.due() == 0
             && elapsed.saturating_sub(self.schedule.ended.max(self.last_arrival)) > LINGER
     }
 
@@ -416,40 +334,37 @@ impl<'a> Engine<'a> {
         let now = self.schedule.started.elapsed();
         let mut unsent = 0;
         if let Pace::Rate(_) = self.plan.pace {
-            for sender in &self.senders {
+            for sender in &self.senders.all {
                 for n in sender.sent..sender.sent + sender.due {
                     let at = self.schedule.intended(sender.place, n);
                     if self.schedule.counts(at) {
-                        self.latency.saturating_record(nanos(now.saturating_sub(at)));
+                        self.figures.took(now.saturating_sub(at));
                     }
                 }
                 unsent += sender.due;
             }
         }
-        let sending = self.sending();
-        let served = self.places.iter().map(|&n| self.senders[n].served);
+        let wanted = self.wanted();
+        let has_sent_all = wanted == Some(self.ledger.sent());
+        let served = self.senders.places.iter().map(|&n| self.senders.all[n].served);
         Outcome {
             sent: self.ledger.sent(),
             arrived: self.ledger.arrived(),
             unsent,
-            missing: self.wanted().map_or(0, |wanted| wanted.saturating_sub(self.ledger.sent() + unsent)),
+            missing: wanted.map_or(0, |wanted| wanted.saturating_sub(self.ledger.sent() + unsent)),
             faults: self.ledger.faults(),
             measured: served.clone().sum(),
             least_served: served.min().unwrap_or_default(),
-            senders: self.places.len(),
+            senders: self.senders.places.len(),
             elapsed: self.schedule.measured(),
-            latency: self.latency,
-            lateness: self.lateness,
+            sending: self.figures.sending(&self.schedule, has_sent_all),
+            latency: self.figures.latency,
+            lateness: self.figures.lateness,
             asked: if let Pace::Rate(rate) = self.plan.pace { Some(rate) } else { None },
-            offered: self.sent,
-            sending,
-            cpu: self.usage.cpu,
-            waited: self.usage.waited,
+            offered: self.figures.sent,
+            cpu: self.figures.usage.cpu,
+            waited: self.figures.usage.waited,
             stalled,
         }
     }
-}
-
-fn nanos(time: Duration) -> u64 {
-    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
 }

@@ -62,3 +62,18 @@ impl From<io::Error> for LoadError {
         LoadError::System(error)
     }
 }
+
+/// Why the generator cannot go on.
+#[derive(Debug)]
+pub(super) enum Broken {
+    /// A connection ended.
+    Connection(usize, io::Error),
+    /// The system refuses something.
+    System(io::Error),
+}
+
+impl From<io::Error> for Broken {
+    fn from(error: io::Error) -> Self {
+        Broken::System(error)
+    }
+}

@@ -22,6 +22,7 @@ mod alarm;
 mod connection;
 mod engine;
 mod error;
+mod figures;
 mod ledger;
 mod options;
 mod outcome;
@@ -29,6 +30,7 @@ mod pattern;
 mod payload;
 mod progress;
 mod schedule;
+mod sender;
 mod summary;
 pub mod system;
 
