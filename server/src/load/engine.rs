@@ -113,7 +113,7 @@ impl<'a> Engine<'a> {
                 tick = elapsed + TICK;
             }
             self.grant(elapsed);
-            self.send(elapsed)?;
+            self.send()?;
             if self.is_done(elapsed) {
                 return Ok(false);
             }
@@ -183,7 +183,8 @@ impl<'a> Engine<'a> {
     /// Writes for everybody who has something to write and can, once. Whoever has more has a turn after what has
     /// arrived meanwhile was read, and the clock was looked at: else a rate that is too high would make the time that
     /// is measured as long as it takes.
-    fn send(&mut self, began: Duration) -> Result<(), Broken> {
+    fn send(&mut self) -> Result<(), Broken> {
+        let began = self.schedule.started.elapsed();
         let (waiting, mut done) = (self.ready.len(), 0);
         while done < waiting {
             let now = self.schedule.started.elapsed();
@@ -317,7 +318,7 @@ impl<'a> Engine<'a> {
 
     /// Whether a number of messages was asked for, and all have been sent.
     fn has_sent_all(&self) -> bool {
-        self.wanted() == Some(self.ledger.sent()) && self.ledger.pending() == 0
+        self.wanted().is_some_and(|wanted| self.ledger.pending() == 0 && self.ledger.sent() == wanted)
     }
 
     /// Whether everything that is to come has come, and had time to come twice.
