@@ -1,5 +1,6 @@
 //! The command line.
 
+use std::io::{self, Write};
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::num::NonZeroUsize;
 use std::str::FromStr;
@@ -58,8 +59,9 @@ pub struct ServeArgs {
     /// Where to listen; port 0 lets the system choose one
     #[arg(long, value_name = "HOST:PORT", default_value = ADDR, value_parser = address)]
     addr: SocketAddr,
-    /// Threads that run tasks [default: as many as the machine has]
-    #[arg(long, value_name = "N")]
+    /// Threads that run tasks; race, poll, sans-io, scoped-local and floor have one whatever this is
+    /// [default: as many as the machine has]
+    #[arg(long, value_name = "N", value_parser = workers)]
     workers: Option<NonZeroUsize>,
     /// How connections share the router's state
     #[arg(long, value_enum, default_value_t)]
@@ -70,10 +72,12 @@ pub struct ServeArgs {
     /// The longest payload of a frame; a longer one ends the connection that sends it
     #[arg(long, value_name = "SIZE", default_value = "1MiB", value_parser = size)]
     max_frame: usize,
-    /// What may be queued for a connection before those who send to it wait
+    /// What may be queued for a connection before those who send to it wait;
+    /// heeded by scoped, scoped-local, sans-io and floor
     #[arg(long, value_name = "SIZE", default_value = "256KiB", value_parser = size)]
     queue_bytes: usize,
-    /// How long a connection may take nothing of what is queued for it
+    /// How long a connection may take nothing of what is queued for it;
+    /// heeded by scoped, scoped-local, sans-io and floor
     #[arg(long, value_name = "TIME", default_value = "30s", value_parser = duration)]
     stall_timeout: Duration,
     /// How long to go on delivering when told to stop
@@ -143,6 +147,10 @@ pub(crate) fn duration(text: &str) -> Result<Duration, String> {
     }
 }
 
+fn workers(text: &str) -> Result<NonZeroUsize, String> {
+    text.parse().map_err(|_| "must be a number, 1 at least".to_owned())
+}
+
 fn connections(text: &str) -> Result<usize, String> {
     match text.parse() {
         Ok(n) if (1..=Limits::MOST_CONNECTIONS).contains(&n) => Ok(n),
@@ -150,17 +158,35 @@ fn connections(text: &str) -> Result<usize, String> {
     }
 }
 
+/// Prints what was asked for.
+///
+/// # Errors
+///
+/// The system's, but for a pipe that is closed: whoever closed it does not want to see it.
+pub fn print(text: &str) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    match writeln!(out, "{text}").and_then(|()| out.flush()) {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        printed => printed,
+    }
+}
+
 /// What is wrong with the command line, in one line.
 ///
-/// clap says it in a paragraph, followed by tips and the usage.
+/// clap says it in a paragraph, followed by tips and the usage. The tips name what was probably meant.
 pub fn one_line(error: &clap::Error) -> String {
     let text = error.to_string();
-    let paragraph: Vec<_> = text.lines().map(str::trim).take_while(|line| !line.is_empty()).collect();
-    format!("{} (--help tells more)", paragraph.join(" "))
+    let mut lines = text.lines().map(str::trim);
+    let paragraph: Vec<_> = lines.by_ref().take_while(|line| !line.is_empty()).collect();
+    let tips: String =
+        lines.filter_map(|line| line.strip_prefix("tip: ")).map(|tip| format!("; {tip}")).collect();
+    format!("{}{tips} (--help tells more)", paragraph.join(" "))
 }
 
 #[cfg(test)]
 mod tests {
+    use clap::ValueEnum;
+
     use super::*;
 
     fn settings(args: &[&str]) -> Settings {
@@ -218,6 +244,42 @@ mod tests {
             assert!(line.starts_with("error: ") && !line.contains('\n'), "{line}");
             assert!(!line.contains("Usage"), "{line}");
             assert!(line.contains(arg.split_once('=').unwrap().0), "{line}");
+            assert!(!line.contains("non-zero type"), "{line}");
+        }
+    }
+
+    #[test]
+    fn what_was_probably_meant_is_said_in_the_same_line() {
+        for (args, meant) in [
+            (&["load", "--connection=4"][..], "'--connections'"),
+            (&["loda"], "'load'"),
+            (&["--design=mutx"], "'mutex'"),
+        ] {
+            let all = ["server"].iter().chain(args);
+            let line = one_line(&Cli::try_parse_from(all).unwrap_err());
+            assert!(line.contains(&format!("exists: {meant}")) && !line.contains('\n'), "{line}");
+        }
+    }
+
+    #[test]
+    fn help_says_which_designs_an_option_is_for() {
+        let command = <Cli as clap::CommandFactory>::command();
+        let help = |name: &str| {
+            let argument = command.get_arguments().find(|argument| argument.get_id() == name).unwrap();
+            argument.get_help().unwrap().to_string()
+        };
+        let words =
+            |text: String| -> Vec<String> { text.split([' ', ',', ';']).map(str::to_owned).collect() };
+        let (workers, queue, stall) =
+            (words(help("workers")), words(help("queue_bytes")), words(help("stall_timeout")));
+        for design in Design::value_variants() {
+            let name = design.to_string();
+            assert_eq!(workers.contains(&name), design.is_on_one_thread(), "{name}");
+            // Those that were written with bounds.
+            let bounded =
+                matches!(design, Design::Scoped | Design::ScopedLocal | Design::SansIo | Design::Floor);
+            assert_eq!(queue.contains(&name), bounded, "{name}");
+            assert_eq!(stall.contains(&name), bounded, "{name}");
         }
     }
 }

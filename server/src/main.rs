@@ -23,8 +23,12 @@ fn main() -> ExitCode {
         Ok(cli) => cli,
         Err(error) if error.use_stderr() => return fail(cli::one_line(&error), USAGE),
         Err(help) => {
-            let _ = help.print();
-            return ExitCode::SUCCESS;
+            return match help.print().and_then(|()| io::stdout().flush()) {
+                Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+                    fail(format_args!("error: cannot write to standard output: {error}"), 1)
+                }
+                _ => ExitCode::SUCCESS,
+            };
         }
     };
     logging::init();

@@ -24,7 +24,7 @@ mod workload;
 
 use std::fmt;
 use std::fs;
-use std::io::{self, Write};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
@@ -33,6 +33,8 @@ use behaviour::Extent;
 use machine::{Machine, Placement};
 use progress::Progress;
 use report::document;
+
+use crate::cli;
 
 pub use options::CompareArgs;
 pub use subject::Subject;
@@ -96,10 +98,7 @@ pub fn run(args: &CompareArgs) -> Result<(), CompareError> {
     } else {
         race(args, &subjects, &placement, &machine)?
     };
-    for (_, table) in &findings.tables {
-        // Whoever closed stdout does not want to see it.
-        let _ = writeln!(io::stdout(), "{table}");
-    }
+    let printed = findings.tables.iter().try_for_each(|(_, table)| cli::print(table));
     if let Some(dir) = &args.out {
         for (name, content) in &findings.files {
             write(&dir.join(name), content)?;
@@ -113,7 +112,8 @@ pub fn run(args: &CompareArgs) -> Result<(), CompareError> {
         }
         write(path, &text)?;
     }
-    Ok(())
+    // Last, so that the files are written whatever became of it.
+    printed.map_err(|error| CompareError::File("standard output".into(), error))
 }
 
 fn race(

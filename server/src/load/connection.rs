@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use mio::{Interest, Registry, Token};
 
-use super::LoadError;
+use super::{LoadError, Progress, Watch};
 use crate::protocol::{END, ID_BYTES};
 
 #[derive(Debug)]
@@ -31,8 +31,10 @@ pub(super) fn connect(
     connections: usize,
     patience: Duration,
     registry: &Registry,
+    watch: &mut dyn Watch,
 ) -> Result<Vec<Connection>, LoadError> {
     let one = |n: usize| {
+        watch.progress(Progress::Connecting { made: n, of: connections });
         let (socket, id) = greeted(addr, n, patience)?;
         socket.set_nonblocking(true)?;
         let mut socket = mio::net::TcpStream::from_std(socket);

@@ -3,16 +3,18 @@
 use std::io;
 use std::time::{Duration, Instant};
 
-use hdrhistogram::Histogram;
 use mio::{Events, Poll, Token};
 
 use super::alarm::Alarm;
 use super::connection::{self, Connection};
+use super::error::Broken;
+use super::figures::{self, Figures};
 use super::ledger::{Arrival, Ledger};
 use super::outcome::Outcome;
 use super::payload::Message;
 use super::schedule::{Schedule, Stage};
-use super::{LoadError, Pace, Plan, Watch, system};
+use super::sender::Senders;
+use super::{LoadError, Pace, Plan, Progress, Watch};
 
 /// What is encoded beyond what the kernel takes, in bytes; the rest waits as a number.
 const AHEAD: usize = 256 << 10;
@@ -26,134 +28,126 @@ const LINGER: Duration = Duration::from_millis(50);
 /// How often to show progress.
 const TICK: Duration = Duration::from_millis(100);
 
-/// Latencies are kept in ns, to three digits, up to this.
-const LONGEST: u64 = 600_000_000_000;
-
-/// What a connection has to send; one that only receives has no flows.
-#[derive(Debug)]
-struct Sender {
-    /// Its place among those who send.
-    place: u64,
-    /// Its flows have consecutive numbers: the first, and how many.
-    flows: (usize, u64),
-    sent: u64,
-    /// How many it may send now.
-    due: u64,
-    /// Of its messages, so many arrived while it was measured.
-    served: u64,
-    /// It is among those who are ready.
-    listed: bool,
-}
-
 pub(super) struct Engine<'a> {
     plan: &'a Plan,
     poll: Poll,
     alarm: Alarm,
     connections: Vec<Connection>,
-    /// One for each connection.
-    senders: Vec<Sender>,
-    /// The connections of those who send something.
-    places: Vec<usize>,
-    /// The connections at the two ends of each flow.
-    flows: Vec<(usize, usize)>,
+    senders: Senders,
     /// Connections with something to write, each once.
     ready: Vec<usize>,
     ledger: Ledger,
     schedule: Schedule,
-    latency: Histogram<u64>,
-    lateness: Histogram<u64>,
+    figures: Figures,
     last_arrival: Duration,
 }
 
 impl<'a> Engine<'a> {
     /// Connects.
-    pub(super) fn new(plan: &'a Plan) -> Result<Self, LoadError> {
+    pub(super) fn new(plan: &'a Plan, watch: &mut dyn Watch) -> Result<Self, LoadError> {
         let receivers = plan.pattern.receivers(plan.connections).map_err(LoadError::Asked)?;
         let poll = Poll::new()?;
         let alarm = Alarm::new(poll.registry(), Token(plan.connections))?;
-        let connections = connection::connect(plan.addr, plan.connections, plan.patience, poll.registry())?;
-        let (mut ledger, mut senders, mut places, mut flows) = (Ledger::default(), vec![], vec![], vec![]);
-        for (n, receivers) in receivers.iter().enumerate() {
-            let own = (flows.len(), receivers.len() as u64);
-            let place = places.len() as u64;
-            senders.push(Sender { place, flows: own, sent: 0, due: 0, served: 0, listed: false });
-            if !receivers.is_empty() {
-                places.push(n);
-            }
-            for &receiver in receivers {
-                ledger.open(receiver);
-                flows.push((n, receiver));
-            }
-        }
-        let histogram = || Histogram::new_with_bounds(1, LONGEST, 3).map_err(io::Error::other);
-        let schedule = Schedule::new(plan, places.len() as u64);
+        let registry = poll.registry();
+        let connections = connection::connect(plan.addr, plan.connections, plan.patience, registry, watch)?;
+        let mut ledger = Ledger::default();
+        let senders = Senders::new(&receivers, &mut ledger);
+        let schedule = Schedule::new(plan, senders.places.len() as u64);
         Ok(Engine {
             plan,
             poll,
             alarm,
             connections,
             senders,
-            places,
-            flows,
             ready: Vec::new(),
             ledger,
             schedule,
-            latency: histogram()?,
-            lateness: histogram()?,
+            figures: Figures::new()?,
             last_arrival: Duration::ZERO,
         })
     }
 
     /// Sends and receives until the plan is done, the server stops delivering, or a connection ends.
     pub(super) fn run(mut self, watch: &mut dyn Watch) -> Result<Outcome, LoadError> {
+        let ended = self.go(watch);
+        if self.schedule.stage != Stage::Draining {
+            self.schedule.finish(self.schedule.started.elapsed());
+            self.measured(watch);
+        }
+        match ended {
+            Ok(stalled) => Ok(self.outcome(stalled)),
+            // What was seen until then is worth something.
+            Err(Broken::Connection(n, error)) => {
+                Err(LoadError::Lost(n, error, Box::new(self.outcome(false))))
+            }
+            Err(Broken::System(error)) => Err(error.into()),
+        }
+    }
+
+    /// `true`: the server has stopped delivering.
+    fn go(&mut self, watch: &mut dyn Watch) -> Result<bool, Broken> {
         let mut events = Events::with_capacity(1024);
         let mut space = vec![0; READ].into_boxed_slice();
-        let (mut usage, mut tick) = (Usage::now(), Duration::ZERO);
+        let mut tick = Duration::ZERO;
         self.schedule.started = Instant::now();
+        self.figures.begin(0);
         self.open_windows();
-        let stalled = loop {
+        loop {
             let elapsed = self.schedule.started.elapsed();
             if self.has_sent_all() {
                 self.schedule.end = self.schedule.end.min(elapsed);
             }
             match self.schedule.turn(elapsed) {
                 Some(Stage::Measuring) => {
-                    usage = Usage::now();
+                    self.figures.begin(self.ledger.sent());
                     watch.begins();
                 }
                 Some(_) => {
-                    usage = usage.until_now();
-                    watch.ends();
+                    self.measured(watch);
                     self.close_windows();
                 }
                 None => {}
             }
             if elapsed >= tick {
-                watch.progress(elapsed.min(self.schedule.end), self.schedule.end, self.ledger.arrived());
+                watch.progress(self.progress(elapsed));
                 tick = elapsed + TICK;
             }
             self.grant(elapsed);
             self.send()?;
             if self.is_done(elapsed) {
-                break false;
+                return Ok(false);
             }
             if self.ledger.pending() > 0 && elapsed.saturating_sub(self.last_arrival) > self.plan.patience {
-                break true;
+                return Ok(true);
             }
             self.wait(&mut events, &mut space)?;
-        };
-        if self.schedule.stage != Stage::Draining {
-            self.schedule.finish(self.schedule.started.elapsed());
-            usage = usage.until_now();
-            watch.ends();
         }
-        Ok(self.outcome(usage, stalled))
+    }
+
+    /// Measuring has ended.
+    fn measured(&mut self, watch: &mut dyn Watch) {
+        self.figures.end(self.ledger.sent());
+        watch.ends();
+    }
+
+    fn progress(&self, elapsed: Duration) -> Progress {
+        let arrived = self.ledger.arrived();
+        if self.schedule.stage == Stage::Draining {
+            return Progress::Draining { arrived, left: self.senders.due() + self.ledger.pending() };
+        }
+        let (of, wanted) = (self.schedule.end, self.wanted());
+        Progress::Running { passed: elapsed.min(of), of, arrived, wanted }
+    }
+
+    /// How many messages are to be sent, if a number was asked for.
+    fn wanted(&self) -> Option<u64> {
+        Some(self.plan.messages?.saturating_mul(self.senders.places.len() as u64))
     }
 
     /// In a closed loop everybody starts with a window of messages.
     fn open_windows(&mut self) {
         if let Pace::Closed { window } = self.plan.pace {
-            for n in self.places.clone() {
+            for n in self.senders.places.clone() {
                 self.allow(n, window.into());
             }
         }
@@ -162,7 +156,7 @@ impl<'a> Engine<'a> {
     /// The closed loop ends: nothing more is sent. (At a fixed rate what is due is still sent.)
     fn close_windows(&mut self) {
         if let Pace::Closed { .. } = self.plan.pace {
-            self.senders.iter_mut().for_each(|sender| sender.due = 0);
+            self.senders.all.iter_mut().for_each(|sender| sender.due = 0);
         }
     }
 
@@ -170,59 +164,76 @@ impl<'a> Engine<'a> {
     fn grant(&mut self, elapsed: Duration) {
         if let Pace::Rate(_) = self.plan.pace {
             while let Some(place) = self.schedule.grant(elapsed) {
-                self.allow(self.places[place as usize], 1);
+                self.allow(self.senders.places[place as usize], 1);
             }
         }
     }
 
     fn allow(&mut self, n: usize, messages: u64) {
-        let sender = &mut self.senders[n];
-        let most = self.plan.messages.unwrap_or(u64::MAX);
-        sender.due += messages.min(most.saturating_sub(sender.sent + sender.due));
+        self.senders.all[n].allow(messages, self.plan.messages.unwrap_or(u64::MAX));
         self.list(n);
     }
 
     fn list(&mut self, n: usize) {
-        if !std::mem::replace(&mut self.senders[n].listed, true) {
+        if !std::mem::replace(&mut self.senders.all[n].listed, true) {
             self.ready.push(n);
         }
     }
 
-    /// Writes for everybody who has something to write and can.
-    fn send(&mut self) -> Result<(), LoadError> {
-        while let Some(n) = self.ready.pop() {
-            self.senders[n].listed = false;
-            // One that is full is listed again when the system says that it is not.
-            while !self.connections[n].full && (self.senders[n].due > 0 || self.connections[n].queued() > 0) {
-                self.encode(n);
-                self.connections[n].write().map_err(|error| self.lost(n, error))?;
+    /// Writes for everybody who has something to write and can, once. Whoever has more has a turn after what has
+    /// arrived meanwhile was read, and the clock was looked at: else a rate that is too high would make the time that
+    /// is measured as long as it takes.
+    fn send(&mut self) -> Result<(), Broken> {
+        let began = self.schedule.started.elapsed();
+        let (waiting, mut done) = (self.ready.len(), 0);
+        while done < waiting {
+            let now = self.schedule.started.elapsed();
+            if now.saturating_sub(began) > TICK {
+                break;
+            }
+            let n = self.ready[done];
+            done += 1;
+            self.senders.all[n].listed = false;
+            if self.can_write(n) {
+                self.encode(n, now);
+                self.connections[n].write().map_err(|error| Broken::Connection(n, error))?;
+                if self.can_write(n) {
+                    self.list(n);
+                }
             }
         }
+        self.ready.drain(..done);
         Ok(())
     }
 
+    /// One that is full is listed again when the system says that it is not.
+    fn can_write(&self, n: usize) -> bool {
+        !self.connections[n].full && (self.senders.all[n].due > 0 || self.connections[n].queued() > 0)
+    }
+
     /// Encodes what is due, as far ahead as is reasonable.
-    fn encode(&mut self, n: usize) {
-        let now = self.schedule.started.elapsed();
+    fn encode(&mut self, n: usize, now: Duration) {
         // What waited for the server is late through no fault of the generator.
         let blameless = self.connections[n].queued() > 0;
-        while self.senders[n].due > 0 && self.connections[n].queued() < AHEAD {
-            let sender = &mut self.senders[n];
+        if self.senders.all[n].due > 0 {
+            self.figures.last_sent = now;
+        }
+        while self.senders.all[n].due > 0 && self.connections[n].queued() < AHEAD {
+            let sender = &mut self.senders.all[n];
             let at = match self.plan.pace {
                 Pace::Closed { .. } => now,
                 Pace::Rate(_) => {
                     let at = self.schedule.intended(sender.place, sender.sent);
-                    if !blameless {
-                        self.lateness.saturating_record(nanos(now.saturating_sub(at)));
+                    if !blameless && self.schedule.counts(at) {
+                        let since = at.max(sender.free);
+                        self.figures.late(now.saturating_sub(since));
                     }
                     at
                 }
             };
-            let flow = sender.flows.0 + (sender.sent % sender.flows.1) as usize;
-            sender.sent += 1;
-            sender.due -= 1;
-            let to = self.connections[self.flows[flow].1].id;
-            let message = Message { flow, number: self.ledger.send(flow), at: nanos(at) };
+            let flow = sender.next_flow();
+            let to = self.connections[self.senders.flows[flow].1].id;
+            let message = Message { flow, number: self.ledger.send(flow), at: figures::nanos(at) };
             let out = &mut self.connections[n].out;
             out.extend_from_slice(&to.to_be_bytes());
             message.encode(self.plan.payload, out);
@@ -231,10 +242,14 @@ impl<'a> Engine<'a> {
     }
 
     /// Waits for sockets or the clock, and reads.
-    fn wait(&mut self, events: &mut Events, space: &mut [u8]) -> Result<(), LoadError> {
+    fn wait(&mut self, events: &mut Events, space: &mut [u8]) -> Result<(), Broken> {
         let now = Instant::now();
         let elapsed = now - self.schedule.started;
-        let mut timeout = if self.schedule.stage == Stage::Draining { LINGER / 5 } else { TICK };
+        let mut timeout = match self.schedule.stage {
+            _ if !self.ready.is_empty() => Duration::ZERO,
+            Stage::Draining => LINGER / 5,
+            _ => TICK,
+        };
         if let Some(next) = self.schedule.next_stage() {
             timeout = timeout.min(next.saturating_sub(elapsed));
         }
@@ -250,6 +265,7 @@ impl<'a> Engine<'a> {
             // The alarm has done its work by waking.
             let Some(connection) = self.connections.get_mut(n) else { continue };
             if event.is_writable() && std::mem::take(&mut connection.full) {
+                self.senders.all[n].free = self.schedule.started.elapsed();
                 self.list(n);
             }
             let ending = event.is_read_closed() || event.is_error();
@@ -260,7 +276,7 @@ impl<'a> Engine<'a> {
         Ok(())
     }
 
-    fn receive(&mut self, n: usize, space: &mut [u8], ending: bool) -> Result<(), LoadError> {
+    fn receive(&mut self, n: usize, space: &mut [u8], ending: bool) -> Result<(), Broken> {
         let longest = self.plan.payload;
         // Taken out, for what it reads is entered in all the rest.
         let Some(place) = self.connections.get_mut(n) else { return Ok(()) };
@@ -277,7 +293,7 @@ impl<'a> Engine<'a> {
             }
         };
         self.connections[n].partial = partial;
-        read.map_err(|error| self.lost(n, error))
+        read.map_err(|error| Broken::Connection(n, error))
     }
 
     fn arrive(&mut self, receiver: usize, payload: &[u8], now: Duration) {
@@ -286,91 +302,70 @@ impl<'a> Engine<'a> {
         let (Some(message), Arrival::Next(_) | Arrival::Late) = (message, arrival) else { return };
         self.last_arrival = now;
         if self.schedule.stage == Stage::Measuring {
-            self.senders[self.flows[message.flow].0].served += 1;
+            self.senders.all[self.senders.flows[message.flow].0].served += 1;
         }
         let at = Duration::from_nanos(message.at);
         if self.schedule.counts(at) {
-            self.latency.saturating_record(nanos(now.saturating_sub(at)));
+            self.figures.took(now.saturating_sub(at));
         }
         if let (Pace::Closed { .. }, Arrival::Next(done)) = (self.plan.pace, arrival)
             && self.schedule.stage != Stage::Draining
         {
             // What was lost on the way gives its place in the window back as well.
-            self.allow(self.flows[message.flow].0, done);
+            self.allow(self.senders.flows[message.flow].0, done);
         }
     }
 
     /// Whether a number of messages was asked for, and all have been sent.
     fn has_sent_all(&self) -> bool {
-        self.plan.messages.is_some_and(|most| self.ledger.sent() == most * self.places.len() as u64)
-            && self.ledger.pending() == 0
+        self.wanted().is_some_and(|wanted| self.ledger.pending() == 0 && self.ledger.sent() == wanted)
     }
 
     /// Whether everything that is to come has come, and had time to come twice.
     fn is_done(&self, elapsed: Duration) -> bool {
         self.schedule.stage == Stage::Draining
             && self.ledger.pending() == 0
-            && self.senders.iter().all(|sender| sender.due == 0)
+            && self.senders.due() == 0
             && elapsed.saturating_sub(self.schedule.ended.max(self.last_arrival)) > LINGER
     }
 
-    fn lost(&self, n: usize, error: io::Error) -> LoadError {
-        LoadError::Lost(n, error, self.ledger.arrived())
-    }
-
-    fn outcome(mut self, usage: Usage, stalled: bool) -> Outcome {
+    fn outcome(mut self, stalled: bool) -> Outcome {
         // What was due and could not even be sent has waited since it was due; to leave it out would flatter
         // the server that refused it.
         let now = self.schedule.started.elapsed();
         let mut unsent = 0;
         if let Pace::Rate(_) = self.plan.pace {
-            for sender in &self.senders {
+            for sender in &self.senders.all {
                 for n in sender.sent..sender.sent + sender.due {
                     let at = self.schedule.intended(sender.place, n);
                     if self.schedule.counts(at) {
-                        self.latency.saturating_record(nanos(now.saturating_sub(at)));
+                        self.figures.took(now.saturating_sub(at));
                     }
                 }
                 unsent += sender.due;
             }
         }
-        let served = self.places.iter().map(|&n| self.senders[n].served);
+        let wanted = self.wanted();
+        let has_sent_all = wanted == Some(self.ledger.sent());
+        let served = self.senders.places.iter().map(|&n| self.senders.all[n].served);
         Outcome {
             sent: self.ledger.sent(),
             arrived: self.ledger.arrived(),
             unsent,
+            missing: wanted.map_or(0, |wanted| wanted.saturating_sub(self.ledger.sent() + unsent)),
             faults: self.ledger.faults(),
             measured: served.clone().sum(),
             least_served: served.min().unwrap_or_default(),
-            senders: self.places.len(),
+            senders: self.senders.places.len(),
             elapsed: self.schedule.measured(),
-            latency: self.latency,
-            lateness: self.lateness,
-            cpu: usage.cpu,
-            waited: usage.waited,
+            sending: self.figures.sending(&self.schedule, has_sent_all),
+            latency: self.figures.latency,
+            lateness: self.figures.lateness,
+            asked: if let Pace::Rate(rate) = self.plan.pace { Some(rate) } else { None },
+            offered: self.figures.sent,
+            cpu: self.figures.usage.cpu,
+            waited: self.figures.usage.waited,
             stalled,
         }
     }
-}
-
-/// What this thread has used and would have used.
-#[derive(Clone, Copy)]
-struct Usage {
-    cpu: Duration,
-    waited: Duration,
-}
-
-impl Usage {
-    fn now() -> Self {
-        Usage { cpu: system::thread_cpu(), waited: system::thread_waited().unwrap_or_default() }
-    }
-
-    fn until_now(self) -> Self {
-        let Usage { cpu, waited } = Usage::now();
-        Usage { cpu: cpu.saturating_sub(self.cpu), waited: waited.saturating_sub(self.waited) }
-    }
-}
-
-fn nanos(time: Duration) -> u64 {
-    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
 }

@@ -1,11 +1,13 @@
-//! Why there is no measurement.
+//! Why there is no measurement, or none that is whole.
 
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-/// Why there is no measurement. Connections are counted from 0 here and from 1 in what is shown.
+use super::Outcome;
+
+/// Why there is no measurement, or none that is whole. Connections are counted from 0 here and from 1 in what is shown.
 #[derive(Debug)]
 pub enum LoadError {
     /// What was asked for makes no sense.
@@ -14,8 +16,10 @@ pub enum LoadError {
     Connect(SocketAddr, usize, io::Error),
     /// A connection was made and got no id for so long.
     NotGreeted(usize, Duration),
-    /// The server ended a connection, after so many messages had arrived.
-    Lost(usize, io::Error, u64),
+    /// The server ended a connection, after this had been seen.
+    Lost(usize, io::Error, Box<Outcome>),
+    /// What was seen cannot be printed.
+    Print(io::Error),
     /// The system refuses something else.
     System(io::Error),
 }
@@ -30,13 +34,14 @@ impl fmt::Display for LoadError {
             LoadError::NotGreeted(n, patience) => {
                 write!(f, "the server did not greet connection {} within {patience:?}", n + 1)
             }
-            LoadError::Lost(n, error, arrived) => {
-                write!(f, "the server ended connection {} after {arrived} messages: ", n + 1)?;
+            LoadError::Lost(n, error, seen) => {
+                write!(f, "the server ended connection {} after {} messages: ", n + 1, seen.arrived)?;
                 match error.kind() {
                     io::ErrorKind::UnexpectedEof => f.write_str("it closed the connection"),
                     _ => error.fmt(f),
                 }
             }
+            LoadError::Print(error) => write!(f, "cannot write to standard output: {error}"),
             LoadError::System(error) => error.fmt(f),
         }
     }
@@ -45,9 +50,8 @@ impl fmt::Display for LoadError {
 impl std::error::Error for LoadError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
-            LoadError::Connect(_, _, error) | LoadError::Lost(_, error, _) | LoadError::System(error) => {
-                Some(error)
-            }
+            LoadError::Connect(_, _, error) | LoadError::Lost(_, error, _) => Some(error),
+            LoadError::Print(error) | LoadError::System(error) => Some(error),
             LoadError::Asked(_) | LoadError::NotGreeted(..) => None,
         }
     }
@@ -56,5 +60,20 @@ impl std::error::Error for LoadError {
 impl From<io::Error> for LoadError {
     fn from(error: io::Error) -> Self {
         LoadError::System(error)
+    }
+}
+
+/// Why the generator cannot go on.
+#[derive(Debug)]
+pub(super) enum Broken {
+    /// A connection ended.
+    Connection(usize, io::Error),
+    /// The system refuses something.
+    System(io::Error),
+}
+
+impl From<io::Error> for Broken {
+    fn from(error: io::Error) -> Self {
+        Broken::System(error)
     }
 }

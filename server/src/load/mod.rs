@@ -2,7 +2,7 @@
 //!
 //! It runs on neither of the runtimes that it measures, but on a plain loop over [`mio`], in a thread that can
 //! be pinned, and it measures itself: a server cannot be seen to be faster than who asks it, so a generator
-//! that is busy nearly all of the time says so.
+//! that is busy nearly all of the time says so, and so does one that is late or does not reach its rate.
 //!
 //! It holds both ends of every conversation, so a message needs no answer: its latency is from when it was to be
 //! sent to when it was read from the receiver's socket. There are two paces.
@@ -22,12 +22,16 @@ mod alarm;
 mod connection;
 mod engine;
 mod error;
+mod figures;
 mod ledger;
 mod options;
 mod outcome;
 mod pattern;
 mod payload;
+mod progress;
 mod schedule;
+mod sender;
+mod summary;
 pub mod system;
 
 use std::net::SocketAddr;
@@ -38,9 +42,11 @@ pub use connection::greeted;
 pub use error::LoadError;
 pub use ledger::Faults;
 pub use options::LoadArgs;
-pub use outcome::{Outcome, Summary};
+pub use outcome::Outcome;
 pub use pattern::{GROUP, Pattern};
 pub use payload::SHORTEST;
+pub use progress::Progress;
+pub use summary::Summary;
 
 /// How many messages there may be, and when.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -69,9 +75,10 @@ pub struct Plan {
     pub payload: usize,
     /// How long to go before measuring.
     pub warm_up: Duration,
-    /// How long to measure.
+    /// How long to measure, more than zero; [`Duration::MAX`] for as long as it takes.
     pub duration: Duration,
-    /// Stops earlier when each sender has sent so many and all have arrived.
+    /// Stops earlier when each sender has sent so many and all have arrived. If the time is over before, that is a
+    /// [failure](Outcome::failure).
     pub messages: Option<u64>,
     /// How long the server may take to greet, or deliver nothing while messages are under way, before it is
     /// given up.
@@ -86,8 +93,8 @@ pub trait Watch: Send {
     fn begins(&mut self) {}
     /// Measuring has ended.
     fn ends(&mut self) {}
-    /// So much of the time has passed, and so many messages have arrived. About ten times a second.
-    fn progress(&mut self, _passed: Duration, _of: Duration, _arrived: u64) {}
+    /// It has come so far. For every connection, and then about ten times a second.
+    fn progress(&mut self, _progress: Progress) {}
 }
 
 /// Nobody watches.
@@ -102,26 +109,49 @@ pub fn run(plan: &Plan, watch: &mut dyn Watch) -> Result<Outcome, LoadError> {
     if plan.payload < SHORTEST {
         return Err(LoadError::Asked(format!("a payload needs at least {SHORTEST} bytes")));
     }
-    let files = system::allow_files();
-    // Besides, there are the standard ones, the poll, the timer and whatever the process has open.
-    if plan.connections as u64 + 32 > files {
-        return Err(LoadError::Asked(format!(
-            "{} connections are more than the limit of open files, {files}, allows",
-            plan.connections
-        )));
+    if plan.duration.is_zero() {
+        return Err(LoadError::Asked("in no time there is nothing to measure".to_owned()));
     }
+    check_files(plan.connections)?;
+    check_processors(&plan.processors)?;
     let run = || {
         if !plan.processors.is_empty() {
             system::keep_to(&plan.processors).map_err(|error| {
                 LoadError::Asked(format!("cannot keep to processors {:?}: {error}", plan.processors))
             })?;
         }
-        engine::Engine::new(plan)?.run(watch)
+        engine::Engine::new(plan, watch)?.run(watch)
     };
     thread::scope(|threads| {
         let thread = thread::Builder::new().name("load".to_owned()).spawn_scoped(threads, run)?;
         thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
     })
+}
+
+/// Files besides the connections: the standard ones, the poll, the timer and whatever the process has open.
+const OTHER_FILES: u64 = 32;
+
+fn check_files(connections: usize) -> Result<(), LoadError> {
+    let (limit, needed) = (system::allow_files(), connections as u64 + OTHER_FILES);
+    if needed <= limit {
+        return Ok(());
+    }
+    Err(LoadError::Asked(format!(
+        "{connections} connections need {needed} file descriptors, with {OTHER_FILES} for everything else, and the \
+         limit is {limit}; `ulimit -n {needed}` raises it if the system lets you"
+    )))
+}
+
+/// The system leaves out of a set what it does not have, and refuses only a set of which nothing is left.
+fn check_processors(wanted: &[usize]) -> Result<(), LoadError> {
+    let allowed = system::processors();
+    let no: Vec<_> = wanted.iter().copied().filter(|processor| !allowed.contains(processor)).collect();
+    if no.is_empty() || allowed.is_empty() {
+        // Where it is not known which there are, keeping to them fails.
+        return Ok(());
+    }
+    let (no, allowed) = (system::ranges(&no), system::ranges(&allowed));
+    Err(LoadError::Asked(format!("cannot keep to processors {no}: this process may use {allowed}")))
 }
 
 #[cfg(test)]
@@ -151,9 +181,25 @@ mod tests {
             Plan { connections: 3, ..plan() },
             Plan { connections: 1 << 30, ..plan() },
             Plan { processors: vec![1 << 20], ..plan() },
+            Plan { duration: Duration::ZERO, ..plan() },
         ] {
             assert!(matches!(run(&plan, &mut ()), Err(LoadError::Asked(_))), "{plan:?}");
         }
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn one_processor_too_many_is_refused_by_its_number() {
+        let processors = vec![system::processors()[0], 1 << 20];
+        let error = run(&Plan { processors, ..plan() }, &mut ()).unwrap_err();
+        assert!(error.to_string().contains("processors 1048576: "), "{error}");
+    }
+
+    #[test]
+    fn too_many_connections_are_refused_with_what_they_need() {
+        let error = run(&Plan { connections: 1 << 30, ..plan() }, &mut ()).unwrap_err().to_string();
+        assert!(error.contains("need 1073741856 file descriptors"), "{error}");
+        assert!(error.contains("`ulimit -n 1073741856`"), "{error}");
     }
 
     #[test]

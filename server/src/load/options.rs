@@ -1,14 +1,14 @@
 //! The command line of `load`.
 
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Args;
-use indicatif::{ProgressBar, ProgressStyle};
 
-use super::{LoadError, Pace, Pattern, Plan, SHORTEST, Watch};
+use super::progress::Shown;
+use super::{LoadError, Outcome, Pace, Pattern, Plan, SHORTEST, Summary};
 use crate::cli;
 
 /// The options of `load`.
@@ -35,10 +35,10 @@ pub struct LoadArgs {
     /// How long to go before measuring
     #[arg(long, value_name = "TIME", default_value = "1s", value_parser = cli::duration)]
     warm_up: Duration,
-    /// How long to measure
-    #[arg(long, value_name = "TIME", default_value = "5s", value_parser = cli::duration)]
-    duration: Duration,
-    /// Measure from the start, and stop when each sender has sent so many
+    /// How long to measure [default: 5s, with --messages as long as it takes]
+    #[arg(long, value_name = "TIME", value_parser = some_time)]
+    duration: Option<Duration>,
+    /// Measure from the start, and stop when each sender has sent so many and all have arrived
     #[arg(long, value_name = "N", conflicts_with = "warm_up", value_parser = clap::value_parser!(u64).range(1..))]
     messages: Option<u64>,
     /// How long the server may deliver nothing before it is given up
@@ -59,6 +59,13 @@ fn rate(text: &str) -> Result<f64, String> {
     }
 }
 
+fn some_time(text: &str) -> Result<Duration, String> {
+    match cli::duration(text)? {
+        Duration::ZERO => Err("must be more than 0s, for there is nothing to measure in no time".to_owned()),
+        some => Ok(some),
+    }
+}
+
 fn payload(text: &str) -> Result<usize, String> {
     match cli::size(text)? {
         size if size >= SHORTEST => Ok(size),
@@ -69,6 +76,8 @@ fn payload(text: &str) -> Result<usize, String> {
 impl LoadArgs {
     /// The same as a plan.
     pub fn plan(&self) -> Plan {
+        // Who asks for a number wants the number.
+        let duration = if self.messages.is_some() { Duration::MAX } else { Duration::from_secs(5) };
         Plan {
             addr: self.addr,
             connections: self.connections as usize,
@@ -76,7 +85,7 @@ impl LoadArgs {
             pace: self.rate.map_or(Pace::Closed { window: self.window }, Pace::Rate),
             payload: self.payload,
             warm_up: if self.messages.is_some() { Duration::ZERO } else { self.warm_up },
-            duration: self.duration,
+            duration: self.duration.unwrap_or(duration),
             messages: self.messages,
             patience: self.patience,
             processors: self.pin.clone(),
@@ -87,42 +96,56 @@ impl LoadArgs {
     ///
     /// # Errors
     ///
-    /// [`LoadError`], before anything was printed.
+    /// [`LoadError`]. Before [`LoadError::Lost`] is given what was seen until then has been printed.
     pub fn run(&self) -> Result<ExitCode, LoadError> {
-        let mut bar = Bar(ProgressBar::hidden());
-        if io::stderr().is_terminal() {
-            let style = ProgressStyle::with_template("{bar:30} {msg}").map_err(io::Error::other)?;
-            bar.0 = ProgressBar::new(1).with_style(style);
-        }
-        let outcome = super::run(&self.plan(), &mut bar);
-        bar.0.finish_and_clear();
-        let outcome = outcome?;
-        let summary = outcome.summary();
+        let mut shown = Shown::new()?;
+        let run = super::run(&self.plan(), &mut shown);
+        shown.clear();
+        let outcome = match &run {
+            Ok(outcome) => outcome,
+            Err(LoadError::Lost(_, _, outcome)) => outcome,
+            Err(_) => return run.map(|_| ExitCode::FAILURE),
+        };
+        let failure = run.as_ref().map_or_else(|error| Some(error.to_string()), Outcome::failure);
+        let summary = Summary { failure: failure.clone(), ..outcome.summary() };
         let text = if self.json {
             serde_json::to_string_pretty(&summary).map_err(io::Error::other)?
         } else {
             summary.to_string()
         };
-        // Whoever closed stdout does not want to see it.
-        let _ = writeln!(io::stdout(), "{text}");
-        Ok(match outcome.failure() {
-            None => ExitCode::SUCCESS,
-            Some(failure) => {
-                let _ = writeln!(io::stderr(), "error: {failure}");
-                ExitCode::FAILURE
-            }
-        })
+        let printed = cli::print(&text).map_err(LoadError::Print);
+        if let (Ok(_), Some(failure)) = (&run, failure) {
+            let _ = writeln!(io::stderr(), "error: {failure}");
+            printed?;
+            return Ok(ExitCode::FAILURE);
+        }
+        run.and(printed).map(|()| ExitCode::SUCCESS)
     }
 }
 
-/// A bar on the terminal.
-struct Bar(ProgressBar);
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
 
-impl Watch for Bar {
-    fn progress(&mut self, passed: Duration, of: Duration, arrived: u64) {
-        self.0.set_length(of.as_millis() as u64);
-        self.0.set_position(passed.as_millis() as u64);
-        let left = of.saturating_sub(passed).as_secs_f64();
-        self.0.set_message(format!("{arrived} messages, {left:.1} s left"));
+    use super::*;
+
+    #[derive(Parser)]
+    struct Line {
+        #[command(flatten)]
+        load: LoadArgs,
+    }
+
+    #[test]
+    fn the_time_is_limited_unless_only_a_number_is_asked_for() {
+        let s = Duration::from_secs;
+        for (args, duration, warm_up) in [
+            (&[][..], s(5), s(1)),
+            (&["--duration=2s"], s(2), s(1)),
+            (&["--messages=9"], Duration::MAX, s(0)),
+            (&["--messages=9", "--duration=2s"], s(2), s(0)),
+        ] {
+            let plan = Line::try_parse_from(["load"].iter().chain(args)).unwrap().load.plan();
+            assert_eq!((plan.duration, plan.warm_up), (duration, warm_up), "{args:?}");
+        }
     }
 }

@@ -1,15 +1,19 @@
 //! What was seen.
 
-use std::fmt;
 use std::time::Duration;
 
-use hdrhistogram::Histogram;
-use serde::Serialize;
-
 use super::ledger::Faults;
+use super::summary::Summary;
+use hdrhistogram::Histogram;
 
 /// Above this share of its time the generator may be what limits the throughput.
 const SATURATED: f64 = 0.9;
+
+/// A rate that is missed by no more than this share of it is reached.
+const NEARLY: f64 = 0.05;
+
+/// Above this share of a latency, lateness is most of it.
+const MOST: f64 = 0.5;
 
 /// What came of a [`Plan`](super::Plan).
 #[derive(Clone, Debug)]
@@ -20,6 +24,8 @@ pub struct Outcome {
     pub arrived: u64,
     /// Messages that were due and could not be sent, for the server took none.
     pub unsent: u64,
+    /// Messages that were asked for by their number, and had not been sent or become due when the time was over.
+    pub missing: u64,
     /// What went wrong.
     pub faults: Faults,
     /// Messages that arrived while it was measured.
@@ -32,9 +38,15 @@ pub struct Outcome {
     pub elapsed: Duration,
     /// In ns, of messages that were to be sent while it was measured.
     pub latency: Histogram<u64>,
-    /// In ns: how much later than intended messages were encoded, unless the server kept the sender waiting.
-    /// The generator's own share of the latency.
+    /// In ns, of the same messages: how much later than intended they were encoded, unless the server kept the
+    /// sender waiting. The generator's own share of the latency. Empty in a closed loop.
     pub lateness: Histogram<u64>,
+    /// Messages per second that were to be sent; `None` in a closed loop.
+    pub asked: Option<f64>,
+    /// Messages that were sent while it was measured, or handed to the kernel at least.
+    pub offered: u64,
+    /// How long these were sent: as long as it was measured, or until the last of a number that was asked for.
+    pub sending: Duration,
     /// Processor time that the generator used while it was measured.
     pub cpu: Duration,
     /// How long the generator had something to do meanwhile and no processor to do it on.
@@ -46,7 +58,7 @@ pub struct Outcome {
 impl Outcome {
     /// Messages per second.
     pub fn throughput(&self) -> f64 {
-        self.measured as f64 / self.elapsed.as_secs_f64().max(1e-9)
+        per(self.measured as f64, self.elapsed)
     }
 
     /// How many messages arrived from the sender from whom the fewest did, as a share of the mean over all senders:
@@ -57,12 +69,39 @@ impl Outcome {
 
     /// The generator's processor time as a share of the time that was measured.
     pub fn share(&self) -> f64 {
-        self.cpu.as_secs_f64() / self.elapsed.as_secs_f64().max(1e-9)
+        per(self.cpu.as_secs_f64(), self.elapsed)
     }
 
     /// How long the generator waited for a processor, as a share of the time that was measured.
     pub fn waiting(&self) -> f64 {
-        self.waited.as_secs_f64() / self.elapsed.as_secs_f64().max(1e-9)
+        per(self.waited.as_secs_f64(), self.elapsed)
+    }
+
+    /// Messages per second that were sent while it was measured.
+    pub fn offered_rate(&self) -> f64 {
+        per(self.offered as f64, self.sending)
+    }
+
+    /// Whether fewer messages per second were sent than were asked for, by more than a few per cent. The generator is
+    /// too slow, or the server took no more.
+    pub fn misses_rate(&self) -> bool {
+        self.asked.is_some_and(|asked| {
+            let due = asked * self.sending.as_secs_f64();
+            // Beside one that falls on the edge.
+            due - self.offered as f64 > (due * NEARLY).max(1.0)
+        })
+    }
+
+    /// Whether the latencies are the generator's rather than the server's: most of the median or of the p99 is that it
+    /// was late itself, or it did not reach its rate and had hardly a pause. (Then it looks seldom whether there is
+    /// room for more, and cannot tell whom a message waited for.)
+    pub fn is_late(&self) -> bool {
+        let late = |quantile| {
+            let of = |histogram: &Histogram<u64>| histogram.value_at_quantile(quantile) as f64;
+            of(&self.lateness) > of(&self.latency) * MOST
+        };
+        let measured = !self.latency.is_empty() && !self.lateness.is_empty();
+        measured && (late(0.5) || late(0.99)) || self.misses_rate() && self.is_saturated()
     }
 
     /// Whether the generator had hardly a pause: what was measured may be its own speed.
@@ -77,8 +116,13 @@ impl Outcome {
 
     /// Why the run failed, if it did.
     pub fn failure(&self) -> Option<String> {
-        match (self.stalled, self.faults.is_none()) {
-            (true, _) => Some(format!("the server stopped delivering: {}", self.faults)),
+        if self.stalled {
+            return Some(format!("the server stopped delivering: {}", self.faults));
+        }
+        let missing = format!("{} of the messages asked for were not sent in the time given", self.missing);
+        match (self.missing > 0, self.faults.is_none()) {
+            (true, true) => Some(missing),
+            (true, false) => Some(format!("{missing}; {}", self.faults)),
             (false, false) => Some(self.faults.to_string()),
             (false, true) => None,
         }
@@ -86,80 +130,11 @@ impl Outcome {
 
     /// The figures alone.
     pub fn summary(&self) -> Summary {
-        let per_message = |ns: f64| ns / (self.measured as f64).max(1.0);
-        Summary {
-            sent: self.sent,
-            arrived: self.arrived,
-            unsent: self.unsent,
-            faults: self.faults,
-            stalled: self.stalled,
-            seconds: self.elapsed.as_secs_f64(),
-            messages_per_second: self.throughput(),
-            p50_us: self.latency_us(0.5),
-            p90_us: self.latency_us(0.9),
-            p99_us: self.latency_us(0.99),
-            p999_us: self.latency_us(0.999),
-            max_us: self.latency_us(1.0),
-            evenness: self.evenness(),
-            generator_cpu_ns_per_message: per_message(self.cpu.as_nanos() as f64),
-            generator_cpu_share: self.share(),
-            generator_waiting_share: self.waiting(),
-            generator_late_p99_us: self.lateness.value_at_quantile(0.99) as f64 / 1e3,
-            saturated: self.is_saturated(),
-        }
+        Summary::of(self)
     }
 }
 
-/// An [`Outcome`] in figures, as `--json` gives it.
-#[derive(Clone, Debug, Serialize)]
-#[expect(missing_docs, reason = "as in the outcome; units are in the names")]
-pub struct Summary {
-    pub sent: u64,
-    pub arrived: u64,
-    pub unsent: u64,
-    pub faults: Faults,
-    pub stalled: bool,
-    pub seconds: f64,
-    pub messages_per_second: f64,
-    pub p50_us: f64,
-    pub p90_us: f64,
-    pub p99_us: f64,
-    pub p999_us: f64,
-    pub max_us: f64,
-    pub evenness: f64,
-    pub generator_cpu_ns_per_message: f64,
-    pub generator_cpu_share: f64,
-    pub generator_waiting_share: f64,
-    pub generator_late_p99_us: f64,
-    pub saturated: bool,
-}
-
-/// For people.
-impl fmt::Display for Summary {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "messages    {} sent, {} arrived; {}", self.sent, self.arrived, self.faults)?;
-        writeln!(f, "throughput  {:.0} messages/s for {:.2} s", self.messages_per_second, self.seconds)?;
-        writeln!(
-            f,
-            "latency     {:.1} µs median, {:.1} p90, {:.1} p99, {:.1} p99.9, {:.1} at most",
-            self.p50_us, self.p90_us, self.p99_us, self.p999_us, self.max_us
-        )?;
-        writeln!(f, "evenness    {:.2}: the client served least, of the mean", self.evenness)?;
-        write!(
-            f,
-            "generator   {:.2} µs of processor time per message, busy {:.0} % of the time, \
-             waiting for a processor {:.0} %, {:.1} µs late at p99",
-            self.generator_cpu_ns_per_message / 1e3,
-            self.generator_cpu_share * 100.0,
-            self.generator_waiting_share * 100.0,
-            self.generator_late_p99_us
-        )?;
-        if self.unsent > 0 {
-            write!(f, "\nwarning: {} messages were due and could not be sent in time", self.unsent)?;
-        }
-        if self.saturated {
-            write!(f, "\nwarning: the generator had hardly a pause; the server may be faster")?;
-        }
-        Ok(())
-    }
+/// So much per second; nothing in no time.
+fn per(much: f64, time: Duration) -> f64 {
+    if time.is_zero() { 0.0 } else { much / time.as_secs_f64() }
 }

@@ -24,7 +24,7 @@ pub(super) struct Schedule {
     begin: Duration,
     pub(super) end: Duration,
     /// When it did.
-    began: Duration,
+    pub(super) began: Duration,
     pub(super) ended: Duration,
     /// Between two messages, whoever sends them, in ns.
     gap: f64,
@@ -44,7 +44,7 @@ impl Schedule {
             started: Instant::now(),
             stage: Stage::WarmingUp,
             begin: plan.warm_up,
-            end: plan.warm_up + plan.duration,
+            end: plan.warm_up.saturating_add(plan.duration),
             began: Duration::ZERO,
             ended: Duration::ZERO,
             gap,
@@ -112,6 +112,11 @@ impl Schedule {
     /// When the next message becomes due.
     pub(super) fn next_due(&self) -> Option<Duration> {
         Some(self.time_of(self.granted)).filter(|&next| next < self.end)
+    }
+
+    /// Between two messages at a fixed rate, whoever sends them; zero in a closed loop.
+    pub(super) fn gap(&self) -> Duration {
+        Duration::from_nanos(self.gap as u64)
     }
 
     fn time_of(&self, message: u64) -> Duration {

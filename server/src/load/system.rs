@@ -18,6 +18,24 @@ pub fn thread_waited() -> Option<Duration> {
     Some(Duration::from_nanos(text.split_whitespace().nth(1)?.parse().ok()?))
 }
 
+/// What this thread has used and would have used.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Usage {
+    pub(super) cpu: Duration,
+    pub(super) waited: Duration,
+}
+
+impl Usage {
+    pub(super) fn now() -> Self {
+        Usage { cpu: thread_cpu(), waited: thread_waited().unwrap_or_default() }
+    }
+
+    pub(super) fn until_now(self) -> Self {
+        let Usage { cpu, waited } = Usage::now();
+        Usage { cpu: cpu.saturating_sub(self.cpu), waited: waited.saturating_sub(self.waited) }
+    }
+}
+
 /// Raises the limit of open files, which children inherit, as far as the system lets it; gives how many there
 /// may be now.
 pub fn allow_files() -> u64 {
@@ -38,6 +56,16 @@ pub fn processors() -> Vec<usize> {
     use rustix::thread::{CpuSet, sched_getaffinity};
     let Ok(allowed) = sched_getaffinity(None) else { return Vec::new() };
     (0..CpuSet::MAX_CPU).filter(|&cpu| allowed.is_set(cpu)).collect()
+}
+
+/// Numbers in ascending order as people write them: `0-3, 7`.
+pub(super) fn ranges(numbers: &[usize]) -> String {
+    let runs = numbers.chunk_by(|&one, &next| next == one + 1);
+    let run = |run: &[usize]| match *run {
+        [first, .., last] => format!("{first}-{last}"),
+        _ => run.iter().map(usize::to_string).collect(),
+    };
+    runs.map(run).collect::<Vec<_>>().join(", ")
 }
 
 /// Keeps this thread, and the threads and processes it starts, to these processors.
@@ -68,4 +96,16 @@ pub fn processors() -> Vec<usize> {
 #[cfg(not(target_os = "linux"))]
 pub fn keep_to(_: &[usize]) -> io::Result<()> {
     Err(io::ErrorKind::Unsupported.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_in_a_row_are_a_range() {
+        assert_eq!(ranges(&[0, 1, 2, 3, 7]), "0-3, 7");
+        assert_eq!(ranges(&[5]), "5");
+        assert_eq!(ranges(&[]), "");
+    }
 }
