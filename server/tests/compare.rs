@@ -2,6 +2,7 @@
 #![cfg(target_os = "linux")]
 
 use std::fs;
+use std::io::{BufRead, BufReader};
 use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
 use std::thread;
@@ -127,6 +128,70 @@ fn behaviour_is_seen_and_a_design_that_hangs_is_a_value_in_a_table() {
     assert_eq!(scoped["idle"]["Ok"]["steps"].as_array().unwrap().len(), 2, "{scoped:#}");
     let stop = &scoped["stop"]["Ok"];
     assert_eq!((&stop["arrived"], &stop["exit"]), (&stop["sent"], &Value::from("0")), "{scoped:#}");
+}
+
+/// Of a process that is there and not a zombie: its parent.
+fn parent(pid: u32) -> Option<u32> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    // After the name, which may contain anything.
+    let mut fields = stat.rsplit_once(") ")?.1.split(' ');
+    let state = fields.next()?;
+    fields.next()?.parse().ok().filter(|_| state != "Z")
+}
+
+/// The server that a comparison has started.
+fn server_of(pid: u32) -> Option<u32> {
+    let processes = fs::read_dir("/proc").expect("/proc is there").flatten();
+    let ids = processes.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+    let serves = |child: &u32| {
+        let command = fs::read_to_string(format!("/proc/{child}/cmdline"));
+        command.is_ok_and(|command| command.split('\0').nth(1) == Some("serve"))
+    };
+    ids.filter(|&child| parent(child) == Some(pid)).find(serves)
+}
+
+/// Looks again and again until it is so.
+#[track_caller]
+fn eventually<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+    let deadline = Instant::now() + Duration::from_secs(20);
+    loop {
+        match look() {
+            Some(seen) => return seen,
+            None if Instant::now() > deadline => panic!("not in time: {what}"),
+            None => thread::sleep(Duration::from_millis(5)),
+        }
+    }
+}
+
+#[test]
+fn a_server_ends_with_whoever_measures_it_however_that_is_killed() {
+    for signal in ["-TERM", "-KILL"] {
+        let mut command = Command::new(PROGRAM);
+        command.args(["compare", "--only", "scoped/treescope", "--workloads", "pairs", "--rounds", "1000"]);
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        let mut compare = command.spawn().expect("the program starts");
+        let server = eventually("a server runs", || server_of(compare.id()));
+        let status = Command::new("kill").args([signal, &compare.id().to_string()]).status();
+        assert!(status.expect("there is a kill").success());
+        assert!(!compare.wait().expect("it can be waited for").success());
+        eventually("the server ends", || parent(server).is_none().then_some(()));
+    }
+}
+
+#[test]
+fn a_server_serves_until_its_stdin_is_closed() {
+    let mut command = Command::new(PROGRAM);
+    command.args(["serve", "--until-stdin-closes", "--addr", "127.0.0.1:0"]);
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
+    let mut server = command.spawn().expect("the program starts");
+    let mut line = String::new();
+    let mut stdout = BufReader::new(server.stdout.take().expect("it is piped"));
+    stdout.read_line(&mut line).expect("it says where it listens");
+    assert!(line.starts_with("listening on "), "{line}");
+    assert!(server.try_wait().expect("it can be waited for").is_none());
+    drop(server.stdin.take());
+    let status = eventually("it ends", || server.try_wait().expect("it can be waited for"));
+    assert_eq!(status.code(), Some(0));
 }
 
 #[test]
