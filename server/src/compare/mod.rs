@@ -136,8 +136,8 @@ fn race(
     let mut tables = Vec::new();
     for (name, table) in [
         ("targets", report::targets::markdown(&sections)),
-        ("load", report::load::markdown(&sections)),
-        ("cost", report::cost::markdown(&sections)),
+        ("load", report::load::markdown(&sections, Some("comparison/"))),
+        ("cost", report::cost::markdown(&sections, Some("comparison/"))),
     ] {
         if !table.is_empty() {
             tables.push((name, format!("{note}{table}")));
