@@ -132,7 +132,6 @@ fn race(
          faster than this.\n\n",
         args.times().measured.as_millis()
     );
-    let json = json(machine, "workloads", &sections);
     let mut tables = Vec::new();
     for (name, table) in [
         ("targets", report::targets::markdown(&sections)),
@@ -145,7 +144,12 @@ fn race(
     }
     let mut files = report::plot::all(&sections, machine);
     files.extend(tables.iter().map(|(name, table)| (format!("{name}.md"), table.clone())));
-    files.push(("load.json".to_owned(), json));
+    let (series, others): (Vec<_>, Vec<_>) = sections.iter().partition(|section| section.workload.series);
+    for (name, sections) in [("load.json", others), ("cost.json", series)] {
+        if !sections.is_empty() {
+            files.push((name.to_owned(), json(machine, "workloads", &sections)));
+        }
+    }
     Ok(Findings { tables, files })
 }
 
