@@ -50,7 +50,9 @@ fn compare(args: &CompareArgs) -> ExitCode {
     match compare::run(args) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error @ CompareError::Asked(_)) => fail(format_args!("error: {error}"), USAGE),
-        Err(error @ CompareError::File(..)) => fail(format_args!("error: {error}"), 1),
+        Err(error @ (CompareError::File(..) | CompareError::Incomplete(_))) => {
+            fail(format_args!("error: {error}"), 1)
+        }
     }
 }
 

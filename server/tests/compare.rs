@@ -52,51 +52,96 @@ fn compare(args: &[&str]) -> Output {
     child.wait_with_output().unwrap()
 }
 
+/// What a run says when it ends as it should not.
+#[track_caller]
+fn fails(args: &[&str], code: i32) -> String {
+    let output = compare(args);
+    let errors = String::from_utf8(output.stderr).expect("it is text");
+    assert_eq!((output.status.code(), errors.lines().count()), (Some(code), 1), "{args:?}: {errors}");
+    assert!(errors.starts_with("error: "), "{args:?}: {errors}");
+    errors
+}
+
 #[test]
-fn a_quick_comparison_writes_tables_drawings_and_json_and_renews_a_document() {
+fn a_quick_comparison_writes_tables_drawings_and_json() {
     let dir = Directory::new("load");
-    let document = dir.file("document.md");
-    fs::write(
-        &document,
-        "By hand.\n<!-- begin targets --><!-- end targets --><!-- begin load -->old<!-- end load -->\n\
-         <!-- begin cost --><!-- end cost -->\n",
-    )
-    .unwrap();
-    let output = compare(&["--quick", "--only", "scoped", "--out", &dir.file("out"), "--update", &document]);
+    let output = compare(&["--quick", "--only", "scoped", "--out", &dir.file("out")]);
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let printed = String::from_utf8(output.stdout).unwrap();
-    let written = fs::read_to_string(&document).unwrap();
     for text in [
         "### pairs",
+        "(pairs-throughput.svg)",
         "scoped/treescope",
         "of tokio's best",
         "| 100 µs |",
         "pinned",
+        "debug build",
         "of the best design on tokio | pairs",
     ] {
         assert!(printed.contains(text), "{text}: {printed}");
-        assert!(written.contains(text), "{text}: {written}");
     }
-    assert!(written.starts_with("By hand.\n") && !written.contains("old"));
-    let json = dir.json("out/load.json");
-    let workloads = json["workloads"].as_array().unwrap();
-    assert!(workloads.len() >= 5 && json["machine"]["commit"].is_string());
-    for workload in workloads {
-        for cell in workload["cells"].as_array().unwrap() {
-            assert_eq!(cell["failure"], Value::Null, "{workload:#}");
-            let round = &cell["rounds"][0];
-            // A machine may be too busy to let anything arrive in so short a time.
-            if !round.is_null() {
-                assert!(round["messages_per_second"].as_f64().unwrap() > 0.0, "{workload:#}");
-                assert!(round["cpu_us_per_message"].as_f64().unwrap() > 0.0, "{workload:#}");
-            }
+    for (name, series, least) in [("load", false, 3), ("cost", true, 3)] {
+        let json = dir.json(&format!("out/{name}.json"));
+        let workloads = json["workloads"].as_array().unwrap();
+        assert!(workloads.len() >= least && json["machine"]["commit"].is_string());
+        for workload in workloads {
+            assert_eq!(workload["series"], series, "{name}: {workload:#}");
+            figures_are_plausible(workload);
         }
+        assert!(printed.contains(&fs::read_to_string(dir.file(&format!("out/{name}.md"))).unwrap()));
     }
     for name in ["pairs-throughput.svg", "pairs-cpu.svg", "rate-latency.svg", "cost.svg"] {
         let svg = fs::read_to_string(dir.file(&format!("out/{name}"))).unwrap();
         assert!(svg.starts_with("<svg ") && svg.ends_with("</svg>\n"), "{name}");
         assert!(svg.contains("commit") && svg.contains("scoped/treescope"), "{name}");
     }
+}
+
+fn figures_are_plausible(workload: &Value) {
+    for cell in workload["cells"].as_array().unwrap() {
+        assert_eq!(cell["failure"], Value::Null, "{workload:#}");
+        let round = &cell["rounds"][0];
+        // A machine may be too busy to let anything arrive in so short a time.
+        if !round.is_null() {
+            assert!(round["messages_per_second"].as_f64().unwrap() > 0.0, "{workload:#}");
+            assert!(round["cpu_us_per_message"].as_f64().unwrap() > 0.0, "{workload:#}");
+            assert!(round["generator_late_p99_us"].is_f64(), "{workload:#}");
+        }
+    }
+}
+
+#[test]
+fn one_part_of_a_comparison_leaves_the_files_of_the_other_alone() {
+    let dir = Directory::new("parts");
+    let run = |workload: &str| {
+        let only = ["--quick", "--only", "floor", "--rounds", "1", "--workloads", workload];
+        let output = compare(&[&only[..], &["--out", &dir.file("")]].concat());
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    };
+    run("cost-0");
+    let cost = fs::read_to_string(dir.file("cost.json")).unwrap();
+    assert!(!dir.0.join("load.json").exists() && dir.0.join("cost.svg").exists());
+    run("pairs");
+    assert_eq!(fs::read_to_string(dir.file("cost.json")).unwrap(), cost);
+    assert_eq!(dir.json("load.json")["workloads"].as_array().unwrap().len(), 1);
+}
+
+#[test]
+fn a_file_that_cannot_be_written_is_named_and_costs_no_other() {
+    let dir = Directory::new("in-the-way");
+    fs::create_dir_all(dir.0.join("pairs-cpu.svg/x")).unwrap();
+    let only =
+        ["--quick", "--only", "floor", "--rounds", "1", "--workloads", "pairs", "--out", &dir.file("")];
+    assert!(fails(&only, 1).contains("pairs-cpu.svg: "));
+    assert!(dir.0.join("pairs-throughput.svg").exists() && dir.0.join("load.json").exists());
+}
+
+#[test]
+fn a_comparison_of_which_there_is_nothing_fails_and_says_why() {
+    let dir = Directory::new("nothing");
+    let only = ["--quick", "--only", "mutex-deadlock/tokio", "--workloads", "pairs", "--out", &dir.file("")];
+    assert!(fails(&only, 1).contains("nothing could be measured of pairs"));
+    assert!(fs::read_to_string(dir.file("load.md")).unwrap().contains("did not greet connection 2"));
 }
 
 #[test]
@@ -199,6 +244,11 @@ fn what_cannot_be_compared_is_said_in_one_line_before_anything_is_measured() {
     let dir = Directory::new("errors");
     let unmarked = dir.file("unmarked.md");
     fs::write(&unmarked, "No markers.").unwrap();
+    let document = dir.file("document.md");
+    let marks: Vec<_> = ["targets", "load", "cost", "behaviour"]
+        .map(|name| format!("<!-- begin {name} --><!-- end {name} -->"))
+        .into();
+    fs::write(&document, marks.join("\n")).unwrap();
     let began = Instant::now();
     for (code, args) in [
         (2, &["--only", "none"][..]),
@@ -207,13 +257,19 @@ fn what_cannot_be_compared_is_said_in_one_line_before_anything_is_measured() {
         (2, &["--rounds", "0"]),
         (2, &["--behaviour", "--rounds", "1"]),
         (2, &["--update", &unmarked]),
+        (2, &["--update", &document, "--only", "scoped"]),
+        (2, &["--update", &document, "--only", "scoped", "--behaviour"]),
+        (2, &["--update", &document, "--workloads", "pairs,rate"]),
+        (2, &["--update", &document, "--quick"]),
         (1, &["--update", &dir.file("nowhere.md")]),
         (1, &["--out", "/dev/null/out"]),
+        (1, &["--out", "/proc"]),
     ] {
         let output = compare(args);
         let errors = String::from_utf8(output.stderr).unwrap();
         assert_eq!((output.status.code(), errors.lines().count()), (Some(code), 1), "{args:?}: {errors}");
         assert!(errors.starts_with("error: ") && output.stdout.is_empty(), "{args:?}: {errors}");
     }
+    assert_eq!(fs::read_to_string(&document).unwrap(), marks.join("\n"));
     assert!(began.elapsed() < Duration::from_secs(30));
 }
