@@ -90,6 +90,9 @@ pub struct ServeArgs {
     #[arg(long, value_name = "TIME", default_value = "0s", value_parser = duration)]
     #[arg(help_heading = "For measurements")]
     work: Duration,
+    /// End at once when stdin is closed, as it is when whoever holds the other end of the pipe dies
+    #[arg(long, hide = true)]
+    pub until_stdin_closes: bool,
 }
 
 impl ServeArgs {

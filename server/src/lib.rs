@@ -21,6 +21,7 @@ pub mod client;
 pub mod compare;
 pub mod designs;
 pub mod drive;
+pub mod leash;
 pub mod limits;
 pub mod link;
 pub mod load;

@@ -13,7 +13,7 @@ use server::router::Router;
 use server::runtimes::RuntimeKind;
 use server::serve::{self, Settings, StartError};
 use server::signals::Signals;
-use server::{client, logging};
+use server::{client, leash, logging};
 
 /// What was asked for cannot be done as asked: a bad option, a bad address, a taken port.
 const USAGE: u8 = 2;
@@ -33,7 +33,14 @@ fn main() -> ExitCode {
     };
     logging::init();
     match cli.command() {
-        Command::Serve(args) => serve(&args.settings()),
+        Command::Serve(args) => {
+            if args.until_stdin_closes
+                && let Err(error) = leash::end_with_stdin()
+            {
+                return fail(format_args!("error: cannot start: {error}"), 1);
+            }
+            serve(&args.settings())
+        }
         Command::Client(args) => match client::run(args.addr) {
             Ok(()) => ExitCode::SUCCESS,
             Err(error) => fail(format_args!("error: {error}"), 1),
@@ -47,7 +54,9 @@ fn compare(args: &CompareArgs) -> ExitCode {
     match compare::run(args) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error @ CompareError::Asked(_)) => fail(format_args!("error: {error}"), USAGE),
-        Err(error @ CompareError::File(..)) => fail(format_args!("error: {error}"), 1),
+        Err(error @ (CompareError::File(..) | CompareError::Incomplete(_))) => {
+            fail(format_args!("error: {error}"), 1)
+        }
     }
 }
 

@@ -14,8 +14,10 @@ pub(super) struct Machine {
     processor: String,
     processors: usize,
     kernel: String,
-    /// Of the repository; with a `+` if files differed from it.
+    /// Of the repository, as it was when this was measured; with a `+` if files differed from it.
     commit: String,
+    /// With a debug build, figures are those of unoptimised code.
+    debug_build: bool,
     /// How to do it again.
     command: String,
     /// Who ran where.
@@ -36,6 +38,7 @@ impl Machine {
             processors: std::thread::available_parallelism().map_or(1, Into::into),
             kernel: said("uname", &["-sr"]).unwrap_or_else(unknown),
             commit: commit.map_or_else(unknown, |commit| if changed { commit + "+" } else { commit }),
+            debug_build: cfg!(debug_assertions),
             command: format!("server {}", args.join(" ")),
             placement: placement.to_string(),
             load_before: load
@@ -47,7 +50,9 @@ impl Machine {
     /// One line, for a plot.
     pub(super) fn line(&self) -> String {
         let Machine { processor, processors, kernel, commit, command, .. } = self;
-        format!("{processors} x {processor}, {kernel}, commit {commit}, `{command}`")
+        let changes = if commit.ends_with('+') { " (+: with uncommitted changes)" } else { "" };
+        let build = if self.debug_build { ", debug build" } else { "" };
+        format!("{processors} x {processor}, {kernel}, commit {commit}{changes}{build}, `{command}`")
     }
 }
 
@@ -55,6 +60,28 @@ impl fmt::Display for Machine {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Machine { placement, load_before, .. } = self;
         write!(f, "{}. {placement}. Load average before: {load_before}.", self.line())
+    }
+}
+
+#[cfg(test)]
+impl Machine {
+    /// One that was not looked at.
+    pub(super) fn example() -> Self {
+        let text = str::to_owned;
+        Machine {
+            processor: text("Some Processor"),
+            processors: 2,
+            kernel: text("Linux 6.1"),
+            commit: text("0123456789"),
+            debug_build: false,
+            command: text("server compare"),
+            placement: text("Server and generator share one processor"),
+            load_before: text("0.10"),
+        }
+    }
+
+    pub(super) fn with_command(self, command: String) -> Self {
+        Machine { command, ..self }
     }
 }
 
@@ -133,6 +160,16 @@ impl fmt::Display for Placement {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_the_figures_are_not_worth_is_said_beside_them() {
+        let clean = Machine { commit: "0123456789".to_owned(), debug_build: false, ..Machine::example() };
+        assert!(!clean.line().contains('+') && !clean.line().contains("debug"), "{}", clean.line());
+        let other = Machine { commit: "0123456789+".to_owned(), debug_build: true, ..clean };
+        let expected = "commit 0123456789+ (+: with uncommitted changes), debug build, `server compare`";
+        assert!(other.line().contains(expected), "{}", other.line());
+        assert!(other.to_string().starts_with(&other.line()), "{other}");
+    }
 
     #[test]
     fn server_and_generator_are_apart_where_there_is_room() {

@@ -29,7 +29,7 @@ pub struct CompareArgs {
     /// Where to write tables, JSON and drawings
     #[arg(long, value_name = "DIR")]
     pub(super) out: Option<PathBuf>,
-    /// A document whose tables to renew, between markers
+    /// A document whose tables to renew, between markers: of all designs and workloads only
     #[arg(long, value_name = "FILE")]
     pub(super) update: Option<PathBuf>,
 }

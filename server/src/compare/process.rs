@@ -1,4 +1,7 @@
 //! A server in a process of its own, which does not outlive whoever measures it.
+//!
+//! It is killed when it is dropped. Where nothing is dropped, because whoever measures is killed itself, the pipe to
+//! the server's stdin closes, and with that it [ends](crate::leash).
 
 use std::io::{BufRead, BufReader, Read};
 use std::net::SocketAddr;
@@ -33,10 +36,10 @@ impl Server {
     pub(super) fn start(subject: Subject, processors: &[usize], options: &[String]) -> Result<Self, String> {
         let program = std::env::current_exe().map_err(|error| format!("where am I? {error}"))?;
         let mut command = Command::new(program);
-        command.args(["serve", "--addr", "127.0.0.1:0"]);
+        command.args(["serve", "--until-stdin-closes", "--addr", "127.0.0.1:0"]);
         command.args(["--design", &subject.design.to_string(), "--runtime", &subject.runtime.to_string()]);
         command.args(options).env_remove("RUST_LOG");
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         // A child begins with the processors of the thread that starts it.
         let spawn = || {
             if !processors.is_empty() {

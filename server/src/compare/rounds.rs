@@ -41,12 +41,28 @@ impl Cell {
         Some((*values.first()?, *values.last()?))
     }
 
+    pub(super) fn is_measured(&self) -> bool {
+        self.rounds.iter().any(Option::is_some)
+    }
+
+    /// Whether the generator was the limit in most rounds, or in half of them: a median is then not the server's.
+    pub(super) fn is_saturated(&self) -> bool {
+        let measured = self.rounds.iter().flatten().count();
+        let saturated = self.rounds.iter().flatten().filter(|figures| figures.saturated).count();
+        saturated > 0 && 2 * saturated >= measured
+    }
+
     fn values(&self, pick: Pick) -> Vec<Option<f64>> {
         self.rounds.iter().map(|round| round.as_ref().map(pick)).collect()
     }
 }
 
 impl Section {
+    /// Whether any subject has any figures.
+    pub(super) fn is_measured(&self) -> bool {
+        self.cells.iter().any(Cell::is_measured)
+    }
+
     /// A figure as a ratio, within rounds, to that of the design on tokio that has the best.
     pub(super) fn ratio(&self, cell: &Cell, pick: Pick, better: fn(f64, f64) -> bool) -> Option<f64> {
         self.ratio_to(Subject::is_peer, cell, pick, better)

@@ -38,6 +38,8 @@ pub(super) struct Figures {
     pub(super) rss_kib_per_connection: f64,
     pub(super) generator_share: f64,
     pub(super) generator_waiting: f64,
+    /// How much later than intended the generator sent: its own share of the latency, at p99.
+    pub(super) generator_late_p99_us: f64,
     pub(super) saturated: bool,
 }
 
@@ -129,6 +131,7 @@ pub(super) fn run(
         rss_kib_per_connection: end.since(before).resident as f64 / 1024.0 / workload.connections as f64,
         generator_share: outcome.share(),
         generator_waiting: outcome.waiting(),
+        generator_late_p99_us: outcome.lateness.value_at_quantile(0.99) as f64 / 1e3,
         saturated: outcome.is_saturated(),
     })
 }

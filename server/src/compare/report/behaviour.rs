@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::super::behaviour::{Row, Seen};
-use super::figure::{micros, number};
+use super::figure::{count, micros, number};
 
 /// Two tables, for one would be too wide to read.
 pub(in super::super) fn markdown(rows: &[Row]) -> String {
@@ -83,7 +83,8 @@ fn idle(row: &Row) -> Vec<String> {
         let step = |step: &super::super::behaviour::Step| {
             format!("{}, {}", micros(step.p50_us), micros(step.p99_us))
         };
-        let beside: Vec<_> = seen.steps.iter().skip(1).map(|s| format!("{}: {}", s.idle, step(s))).collect();
+        let beside: Vec<_> =
+            seen.steps.iter().skip(1).map(|s| format!("{}: {}", count(s.idle as u64), step(s))).collect();
         let stopped = seen.stopped.iter().map(|why| format!("**{why}**"));
         let many: Vec<_> = beside.into_iter().chain(stopped).collect();
         vec![
@@ -96,7 +97,7 @@ fn idle(row: &Row) -> Vec<String> {
 
 fn stop(row: &Row) -> Vec<String> {
     group(&row.stop, 3, |seen| {
-        let share = format!("{} of {}", seen.arrived, seen.sent);
+        let share = format!("{} of {}", count(seen.arrived as u64), count(seen.sent as u64));
         let share = if seen.arrived < seen.sent { format!("**{share}**") } else { share };
         let exit = if seen.exit == "0" { "0".to_owned() } else { format!("**{}**", seen.exit) };
         vec![share, exit, micros(seen.ms * 1e3)]

@@ -2,36 +2,40 @@
 
 use std::fmt::Write as _;
 
-use super::super::rounds::Section;
+use super::super::rounds::{Cell, Section};
 use super::super::subject::Subject;
 use super::figure::{maybe, number};
-use super::load::failure;
+use super::load::{links, missing};
+use super::plot;
 
-/// One table of all workloads that are a series: a row for each subject, a column for each cost.
-pub(in super::super) fn markdown(sections: &[Section]) -> String {
+/// One table of all workloads that are a series: a row for each subject, a column for each cost. Links as in
+/// [`load`](super::load::markdown).
+pub(in super::super) fn markdown(sections: &[Section], plots: Option<&str>) -> String {
     let series: Vec<_> = sections.iter().filter(|section| section.workload.series).collect();
     let Some(first) = series.first() else { return String::new() };
-    let mut text = format!("{}. Messages per second:\n\n| |", first.workload.about);
+    let drawn = plots.map(|prefix| links(prefix, &[plot::of_costs()]) + " ").unwrap_or_default();
+    let mut text = format!("{}. {drawn}Messages per second:\n\n| |", first.workload.about);
     for section in &series {
         let _ = write!(text, " {} µs |", section.workload.work_us);
     }
     let _ = write!(text, " threads |\n|---|{}---|\n", "--:|".repeat(series.len()));
+    let mut nowhere = Vec::new();
     for (n, cell) in first.cells.iter().enumerate() {
+        let cells: Vec<_> = series.iter().filter_map(|section| section.cells.get(n)).collect();
+        if !cells.iter().any(|cell| cell.is_measured()) {
+            nowhere.push(cell);
+            continue;
+        }
         let _ = write!(text, "| {} |", cell.subject);
-        let cells = series.iter().filter_map(|section| section.cells.get(n));
-        let mut failed = false;
         for cell in cells {
             let median = cell.median(|figures| figures.messages_per_second);
-            let shown = match median {
-                // Said once.
-                None if !std::mem::replace(&mut failed, true) => failure(cell),
-                median => maybe(median),
-            };
+            let shown = if median.is_none() { failure(cell) } else { maybe(median) };
             let _ = write!(text, " {shown} |");
         }
         text += if cell.subject.design.is_on_one_thread() { " one |\n" } else { " all |\n" };
     }
     text.push('\n');
+    text += &missing(nowhere);
     text += &threads_or_not(&series);
     text
 }
@@ -61,4 +65,24 @@ fn threads_or_not(series: &[&Section]) -> String {
     }
     text.push('\n');
     text
+}
+
+/// Why there is no figure, in its place.
+fn failure(cell: &Cell) -> String {
+    format!("**{}**", cell.failure.as_deref().unwrap_or("nothing arrived in time").replace('|', "/"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::example;
+    use super::*;
+
+    #[test]
+    fn a_subject_that_fails_at_every_cost_is_no_row_but_a_line() {
+        let text = markdown(&example::everything(), Some("comparison/"));
+        assert!(text.contains("(comparison/cost.svg)"), "{text}");
+        assert!(!text.contains("| mutex-deadlock"), "{text}");
+        assert_eq!(text.matches("did not greet").count(), 1, "{text}");
+        assert!(text.contains("| scoped/treescope |"), "{text}");
+    }
 }

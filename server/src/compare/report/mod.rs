@@ -3,6 +3,8 @@
 pub(super) mod behaviour;
 pub(super) mod cost;
 pub(super) mod document;
+#[cfg(test)]
+pub(super) mod example;
 pub(super) mod figure;
 pub(super) mod load;
 pub(super) mod plot;
