@@ -28,6 +28,8 @@ pub(super) struct Queues<'s> {
     ids: Ids,
     limit: usize,
     stall_timeout: Duration,
+    /// Handling a frame costs something.
+    costly: bool,
     /// How many frames were handled and not asked for.
     pub(super) handled: usize,
     /// Connections about which there is something to tell, each once.
@@ -43,6 +45,7 @@ impl<'s> Queues<'s> {
             ids: Ids::new(limits.max_connections, key),
             limit: limits.queue_bytes,
             stall_timeout: limits.stall_timeout,
+            costly: !limits.work.is_zero(),
             handled: 0,
             events: VecDeque::new(),
         }
@@ -126,7 +129,8 @@ impl<'s> Queues<'s> {
     }
 
     /// As [`route`](Queues::route), for a sender that has just been taken out of the line of `receiver`: its turn
-    /// has come, so its next frames are queued although others wait. `None`: its receiver has departed.
+    /// has come, so its next frames are queued although others wait (one if the others have yet to be handled, at a
+    /// cost: a turn is for what was handled before it). `None`: its receiver has departed.
     pub(super) fn route_next(
         &mut self,
         receiver: Option<u32>,
@@ -136,6 +140,7 @@ impl<'s> Queues<'s> {
         if let Some(receiver) = receiver
             && let Some(run) = frames.run()?
         {
+            let run = if self.costly { run.first() } else { run };
             let queued = self.append(receiver, &run, now);
             self.handled += queued;
             frames.consume(&run, queued);

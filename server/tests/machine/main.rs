@@ -1,5 +1,6 @@
 //! The router as a state machine, without sockets or clock: whatever happens to it in whatever order.
 
+mod both;
 mod operations;
 mod rules;
 
