@@ -7,12 +7,10 @@
 use std::io::{self, ErrorKind};
 use std::time::Instant;
 
+use crate::link::READ;
 use crate::machine::{Conn, Event, Machine};
 use crate::router::{Guest, Router};
 use crate::work;
-
-/// The most that one read takes.
-const READ: usize = 64 << 10;
 
 /// How often one connection is read in a row; after that it is the others' turn.
 const READS: usize = 4;

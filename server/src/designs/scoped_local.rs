@@ -32,13 +32,11 @@ use treescope::net::{TcpListener, TcpStream};
 use treescope::time;
 
 use crate::accept::Acceptor;
+use crate::link::READ;
 use crate::machine::{Conn, Event, Machine};
 use crate::router::{Guest, Router};
 use crate::shutdown::Stop;
 use crate::work;
-
-/// The most that one read takes.
-const READ: usize = 64 << 10;
 
 /// Serves until `stop` tells so, then delivers what is queued; at once if `stop` tells so again.
 pub async fn serve<'scope>(

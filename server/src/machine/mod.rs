@@ -51,6 +51,8 @@ use output::{Due, Phase};
 use routing::{Queues, Routed};
 
 pub use conn::{Conn, Event};
+pub use endings::GOODBYE;
+pub(crate) use endings::{SILENCE, SILENCE_OF_A_SENDER};
 
 /// See the [module](self).
 #[derive(Debug)]
