@@ -7,9 +7,12 @@
 use std::io::{self, ErrorKind};
 use std::time::Instant;
 
+use futures_lite::stream::{self, Stream, StreamExt};
+
 use crate::link::READ;
 use crate::machine::{Conn, Event, Machine};
 use crate::router::{Guest, Router};
+use crate::shutdown::Stop;
 use crate::work;
 
 /// How often one connection is read in a row; after that it is the others' turn.
@@ -225,6 +228,15 @@ impl<'s, S: Socket> Driver<'s, S> {
         self.sockets[conn.index()] = None;
         self.change(|machine, now| machine.disconnected(conn, now));
     }
+}
+
+/// The stops that a server is told, for one that is polled: one, and one more to stop at once.
+pub fn stops(stop: impl Stop) -> impl Stream<Item = ()> {
+    let each = stream::unfold(stop, async |mut stop| {
+        stop.told().await;
+        Some(((), stop))
+    });
+    each.take(2)
 }
 
 fn retried(mut operation: impl FnMut() -> io::Result<usize>) -> io::Result<usize> {
