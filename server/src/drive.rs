@@ -7,11 +7,13 @@
 use std::io::{self, ErrorKind};
 use std::time::Instant;
 
+use futures_lite::stream::{self, Stream, StreamExt};
+
+use crate::link::READ;
 use crate::machine::{Conn, Event, Machine};
 use crate::router::{Guest, Router};
-
-/// The most that one read takes.
-const READ: usize = 64 << 10;
+use crate::shutdown::Stop;
+use crate::work;
 
 /// How often one connection is read in a row; after that it is the others' turn.
 const READS: usize = 4;
@@ -70,7 +72,7 @@ pub struct Driver<'s, S> {
 impl<'s, S: Socket> Driver<'s, S> {
     /// A driver without connections, which are counted in `router`.
     pub fn new(router: &'s Router) -> Self {
-        let machine = Machine::new(*router.limits(), router.stats());
+        let machine = Machine::new(*router.limits(), fastrand::u32(..), router.stats());
         let lent = vec![0; READ].into_boxed_slice();
         Driver { router, machine, sockets: Vec::new(), lent, unread: Vec::new(), now: Instant::now() }
     }
@@ -84,7 +86,7 @@ impl<'s, S: Socket> Driver<'s, S> {
     pub fn tick(&mut self) {
         self.now = Instant::now();
         if self.machine.next_deadline().is_some_and(|deadline| deadline <= self.now) {
-            self.machine.expire(self.now);
+            self.change(Machine::expire);
         }
     }
 
@@ -95,7 +97,7 @@ impl<'s, S: Socket> Driver<'s, S> {
 
     /// Tells the machine to stop; for the second time: at once.
     pub fn stop(&mut self) {
-        self.machine.stop(self.now);
+        self.change(Machine::stop);
     }
 
     /// Takes a connection in; `socket` makes its socket, which gets to know its index. `None` if there is no
@@ -114,10 +116,22 @@ impl<'s, S: Socket> Driver<'s, S> {
             }
             Err(error) => {
                 tracing::debug!(%error, "not accepted");
-                self.machine.disconnected(conn, self.now);
+                self.change(|machine, now| machine.disconnected(conn, now));
                 None
             }
         }
+    }
+
+    /// Changes the machine.
+    fn change<T>(&mut self, change: impl FnOnce(&mut Machine<'s>, Instant) -> T) -> T {
+        let result = change(&mut self.machine, self.now);
+        self.handle();
+        result
+    }
+
+    /// Does what the handlers cost, before anything is written of what they have made.
+    fn handle(&mut self) {
+        work::spin(self.router.limits().work, self.machine.take_handled());
     }
 
     /// The socket of a connection that is here.
@@ -170,7 +184,7 @@ impl<'s, S: Socket> Driver<'s, S> {
             }
             let read = |space: &mut [u8]| retried(|| socket.read(space));
             match self.machine.receive(conn, self.now, &mut self.lent, read) {
-                Ok(_) => {}
+                Ok(_) => self.handle(),
                 Err(error) if error.kind() == ErrorKind::WouldBlock => return,
                 Err(error) => return self.broken(conn, &error),
             }
@@ -190,7 +204,7 @@ impl<'s, S: Socket> Driver<'s, S> {
             Ok(0) => self.broken(conn, &ErrorKind::WriteZero.into()),
             Ok(n) => {
                 let rest = n < output.len();
-                self.machine.written(conn, n, self.now);
+                self.change(|machine, now| machine.written(conn, n, now));
                 if rest {
                     // Finds out that the socket is full, so that its user learns when it no longer is.
                     self.write(conn, false);
@@ -198,7 +212,7 @@ impl<'s, S: Socket> Driver<'s, S> {
             }
             Err(error) if error.kind() == ErrorKind::WouldBlock => {
                 if unasked {
-                    self.machine.takes_nothing(conn, self.now);
+                    self.change(|machine, now| machine.takes_nothing(conn, now));
                 }
             }
             Err(error) => self.broken(conn, &error),
@@ -212,8 +226,17 @@ impl<'s, S: Socket> Driver<'s, S> {
 
     fn let_go(&mut self, conn: Conn) {
         self.sockets[conn.index()] = None;
-        self.machine.disconnected(conn, self.now);
+        self.change(|machine, now| machine.disconnected(conn, now));
     }
+}
+
+/// The stops that a server is told, for one that is polled: one, and one more to stop at once.
+pub fn stops(stop: impl Stop) -> impl Stream<Item = ()> {
+    let each = stream::unfold(stop, async |mut stop| {
+        stop.told().await;
+        Some(((), stop))
+    });
+    each.take(2)
 }
 
 fn retried(mut operation: impl FnMut() -> io::Result<usize>) -> io::Result<usize> {

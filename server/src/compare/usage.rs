@@ -41,6 +41,11 @@ impl Usage {
         Some(Usage { cpu, switches, resident })
     }
 
+    /// The most memory that a process has had in use so far, in bytes.
+    pub(super) fn peak(pid: u32) -> Option<u64> {
+        Some(1024 * field(&fs::read_to_string(format!("/proc/{pid}/status")).ok()?, "VmHWM:")?)
+    }
+
     /// What was used between `before` and this.
     pub(super) fn since(self, before: Usage) -> Usage {
         Usage {
@@ -90,6 +95,7 @@ mod tests {
     fn work_of_this_process_is_seen() {
         let before = Usage::of(std::process::id()).unwrap();
         assert!(before.resident > 0);
+        assert!(Usage::peak(std::process::id()).unwrap() >= before.resident);
         while Usage::of(std::process::id()).unwrap().since(before).cpu < Duration::from_millis(5) {
             std::hint::spin_loop();
         }

@@ -8,16 +8,15 @@
 //! And routing is as fast as one task is, however many workers there are.
 
 use std::collections::HashMap;
-use std::pin::{Pin, pin};
+use std::pin::pin;
 use std::sync::Arc;
 
 use async_channel::{Receiver, Sender};
 use treescope::Scope;
 use treescope::net::TcpListener;
 
-use super::input::{self, Input};
+use super::input;
 use super::tasks::Tasks;
-use crate::link::Gone;
 use crate::protocol::greeting;
 use crate::router::{Guest, Hold, Router};
 use crate::runtimes::{Stream, TokioListener};
@@ -100,26 +99,7 @@ async fn connection<S: Stream>(
     let (id, router, socket) = (guest.id(), guest.router(), Arc::new(socket));
     // The dispatcher lives as long as there are senders.
     let _ = events.send(Event::Joined(id, Arc::clone(&socket))).await;
-    let result = read(&events, router, &*socket, pin!(stop)).await;
+    let result = input::send_on(&events, Event::Message, router, &*socket, pin!(stop)).await;
     let _ = events.send(Event::Left(id)).await;
     input::ended(id, result, router);
-}
-
-async fn read<S: Stream>(
-    events: &Sender<Event<S>>,
-    router: &Router,
-    socket: &S,
-    mut stop: Pin<&mut (impl Future<Output = ()> + Send)>,
-) -> Result<(), Gone> {
-    let mut input = Input::new(router);
-    while input.more(socket, stop.as_mut()).await? {
-        while let Some(run) = input.run()? {
-            for body in run.bodies() {
-                let _ = events.send(Event::Message(run.to(), body.to_vec())).await;
-            }
-            let bytes = run.received_bytes(run.len());
-            input.consume(bytes);
-        }
-    }
-    Ok(())
 }

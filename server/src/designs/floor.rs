@@ -7,20 +7,19 @@
 //!
 //! **Its fault:** one core is all it will ever use.
 
-use std::cell::Cell;
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr};
 use std::pin::pin;
 use std::sync::Arc;
-use std::task::{Context, Wake};
+use std::task::{self, Context, Wake};
 use std::time::{Duration, Instant};
 
-use futures_lite::future;
+use futures_lite::stream::Stream as _;
 use mio::net::{TcpListener, TcpStream};
 use mio::{Events, Interest, Poll, Token};
 
 use crate::accept;
-use crate::drive::{Driver, Socket};
+use crate::drive::{self, Driver, Socket};
 use crate::router::Router;
 use crate::shutdown::Stop;
 
@@ -45,32 +44,22 @@ pub fn listen(addr: SocketAddr) -> io::Result<TcpListener> {
 /// # Errors
 ///
 /// The system's, before anything is served or because it has no more memory.
-pub fn serve(listener: TcpListener, router: &Router, mut stop: impl Stop) -> io::Result<()> {
+pub fn serve(listener: TcpListener, router: &Router, stop: impl Stop) -> io::Result<()> {
     let mut poll = Poll::new()?;
     let told = Arc::new(Told(mio::Waker::new(poll.registry(), STOP)?)).into();
     let mut floor = Floor::new(&poll, listener, router)?;
-    let times = Cell::new(0);
-    let mut watch = pin!(async {
-        for n in 1..=2 {
-            stop.told().await;
-            times.set(n);
-        }
-        future::pending::<()>().await;
-    });
-    let mut stopped = 0;
+    let mut stops = pin!(drive::stops(stop));
     let mut look = true;
     let mut events = Events::with_capacity(EVENTS);
     loop {
         if std::mem::take(&mut look) {
-            let _ = watch.as_mut().poll(&mut Context::from_waker(&told));
-        }
-        while stopped < times.get() {
-            stopped += 1;
-            floor.stop();
+            while stops.as_mut().poll_next(&mut Context::from_waker(&told)) == task::Poll::Ready(Some(())) {
+                floor.stop();
+            }
         }
         floor.accept(&poll);
         floor.driver.settle();
-        if stopped > 0 && floor.driver.machine().live() == 0 {
+        if floor.listener.is_none() && floor.driver.machine().live() == 0 {
             return Ok(());
         }
         match poll.poll(&mut events, floor.patience()) {

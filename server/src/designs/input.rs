@@ -5,6 +5,8 @@ use std::io;
 use std::pin::Pin;
 use std::task::Poll;
 
+use async_channel::Sender;
+
 use crate::link::{Gone, SCRATCH};
 use crate::protocol::{Inbox, Run, TooLong};
 use crate::router::Router;
@@ -82,6 +84,33 @@ impl<'r> Input<'r> {
     pub(super) fn consume(&mut self, bytes: usize) {
         self.inbox.consume(bytes);
     }
+}
+
+/// Sends an event with its receiver for each message, in order, until the client has closed its sending side or `stop`
+/// is ready.
+///
+/// # Errors
+///
+/// [`Gone::Broken`] and [`Gone::TooLong`].
+pub(super) async fn send_on<E>(
+    events: &Sender<E>,
+    event: impl Fn(u32, Vec<u8>) -> E,
+    router: &Router,
+    socket: &impl Stream,
+    mut stop: Pin<&mut (impl Future<Output = ()> + Send)>,
+) -> Result<(), Gone> {
+    let mut input = Input::new(router);
+    while input.more(socket, stop.as_mut()).await? {
+        while let Some(run) = input.run()? {
+            for body in run.bodies() {
+                // Whoever receives them lives as long as there are senders.
+                let _ = events.send(event(run.to(), body.to_vec())).await;
+            }
+            let bytes = run.received_bytes(run.len());
+            input.consume(bytes);
+        }
+    }
+    Ok(())
 }
 
 /// Writes one message, or the greeting, by itself.

@@ -8,7 +8,6 @@
 //!
 //! **Its fault:** one core is all it will ever use, and what one message costs the others wait for.
 
-use std::cell::Cell;
 use std::future::poll_fn;
 use std::io::{self, ErrorKind};
 use std::marker::PhantomData;
@@ -20,40 +19,29 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, Wake, Waker};
 use std::time::Instant;
 
-use futures_lite::future;
 use futures_lite::stream::{self, Stream as _};
 use parking_lot::Mutex;
 use socket2::SockRef;
 
 use crate::accept::Acceptor;
-use crate::drive::{Driver, Socket};
+use crate::drive::{self, Driver, Socket};
 use crate::router::Router;
 use crate::runtimes::{Listener, Platform, Stream, StreamOf};
 use crate::shutdown::Stop;
 
 /// Serves until `stop` tells so, then delivers what is queued; at once if `stop` tells so again.
-pub async fn serve<L: Listener>(listener: L, router: &Router, mut stop: impl Stop) {
+pub async fn serve<L: Listener>(listener: L, router: &Router, stop: impl Stop) {
     let acceptor = Acceptor::new(listener, router);
     let sockets = stream::unfold(acceptor, async |mut acceptor| Some((acceptor.next().await, acceptor)));
     let mut sockets = Some(Box::pin(sockets));
-    let told = Cell::new(0);
-    let mut watch = pin!(async {
-        for n in 1..=2 {
-            stop.told().await;
-            told.set(n);
-        }
-        future::pending::<()>().await;
-    });
+    let mut stops = pin!(drive::stops(stop));
     let ready = Arc::new(Ready::default());
     let mut driver = Driver::<Polled<StreamOf<L>>>::new(router);
     let mut alarm = Alarm::<L::Platform>::default();
-    let mut stopped = 0;
     poll_fn(|cx| {
         ready.set_task(cx);
         driver.tick();
-        let _ = watch.as_mut().poll(cx);
-        while stopped < told.get() {
-            stopped += 1;
+        while stops.as_mut().poll_next(cx) == Poll::Ready(Some(())) {
             // Nobody is accepted any more.
             sockets = None;
             driver.stop();
@@ -65,7 +53,7 @@ pub async fn serve<L: Listener>(listener: L, router: &Router, mut stop: impl Sto
             }
         }
         driver.settle();
-        if stopped > 0 && driver.machine().live() == 0 {
+        if sockets.is_none() && driver.machine().live() == 0 {
             return Poll::Ready(());
         }
         // Last, for what has just ended has made room; whoever comes is noted, and served in the next poll.

@@ -32,12 +32,11 @@ use treescope::net::{TcpListener, TcpStream};
 use treescope::time;
 
 use crate::accept::Acceptor;
+use crate::link::READ;
 use crate::machine::{Conn, Event, Machine};
 use crate::router::{Guest, Router};
 use crate::shutdown::Stop;
-
-/// The most that one read takes.
-const READ: usize = 64 << 10;
+use crate::work;
 
 /// Serves until `stop` tells so, then delivers what is queued; at once if `stop` tells so again.
 pub async fn serve<'scope>(
@@ -121,7 +120,7 @@ impl<'s> State<'s> {
     fn new(router: &'s Router) -> Self {
         State {
             router,
-            machine: RefCell::new(Machine::new(*router.limits(), router.stats())),
+            machine: RefCell::new(Machine::new(*router.limits(), fastrand::u32(..), router.stats())),
             halves: RefCell::default(),
             lent: RefCell::new(vec![0; READ].into_boxed_slice()),
             alarm: Cell::default(),
@@ -135,6 +134,7 @@ impl<'s> State<'s> {
         let machine = &mut *self.machine.borrow_mut();
         let live = machine.live();
         let result = change(machine, Instant::now());
+        work::spin(self.router.limits().work, machine.take_handled());
         while let Some(event) = machine.next_event() {
             self.tell(event);
         }

@@ -9,16 +9,15 @@
 //! client that has left and takes nothing keeps its writer, without a deadline.
 
 use std::collections::HashMap;
-use std::pin::{Pin, pin};
+use std::pin::pin;
 use std::sync::Arc;
 
 use async_channel::{Receiver, Sender};
 use treescope::Scope;
 use treescope::net::TcpListener;
 
-use super::input::{self, Input};
+use super::input;
 use super::tasks::Tasks;
-use crate::link::Gone;
 use crate::protocol::greeting;
 use crate::router::{Guest, Hold, Router};
 use crate::runtimes::{Stream, TokioListener};
@@ -109,28 +108,9 @@ pub(super) async fn read(
     let (id, router) = (guest.id(), guest.router());
     // The dispatcher lives as long as there are senders.
     let _ = events.send(Event::Joined(id, queue)).await;
-    let result = read_frames(&events, router, &*socket, pin!(stop)).await;
+    let result = input::send_on(&events, Event::Message, router, &*socket, pin!(stop)).await;
     let _ = events.send(Event::Left(id)).await;
     input::ended(id, result, router);
-}
-
-async fn read_frames(
-    events: &Sender<Event>,
-    router: &Router,
-    socket: &impl Stream,
-    mut stop: Pin<&mut (impl Future<Output = ()> + Send)>,
-) -> Result<(), Gone> {
-    let mut input = Input::new(router);
-    while input.more(socket, stop.as_mut()).await? {
-        while let Some(run) = input.run()? {
-            for body in run.bodies() {
-                let _ = events.send(Event::Message(run.to(), body.to_vec())).await;
-            }
-            let bytes = run.received_bytes(run.len());
-            input.consume(bytes);
-        }
-    }
-    Ok(())
 }
 
 /// Writes what is queued until there will be nothing more or the client is gone.

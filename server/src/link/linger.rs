@@ -5,24 +5,15 @@
 //! client closes its side too, or has been silent for a moment.
 
 use std::future::poll_fn;
-use std::time::Duration;
 
 use super::Link;
 use super::read::SCRATCH;
+use crate::machine::{SILENCE, SILENCE_OF_A_SENDER};
 use crate::router::Hold;
 use crate::runtimes::{Platform, Stream};
 
-/// How long [`goodbye`](Link::goodbye) may take: it is no part of any grace period, so it is brief.
-pub const GOODBYE: Duration = Duration::from_millis(100);
-
-/// How long a client must be silent before its socket is closed.
-const SILENCE: Duration = Duration::from_millis(50);
-
-/// The same for a client that has just sent something and may well go on.
-const SILENCE_OF_A_SENDER: Duration = Duration::from_millis(500);
-
 impl<R: Hold, S: Stream> Link<R, S> {
-    /// The last thing that happens to a connection, whatever the way out: its id is given up, and the client
+    /// The last thing that happens to a connection, for at most [`GOODBYE`](super::GOODBYE), whatever the way out: its id is given up, and the client
     /// sees an end rather than a reset if it has not left and keeps still for a moment.
     pub async fn goodbye(&self) {
         self.finish();

@@ -29,9 +29,9 @@ use crate::limits::Limits;
 use crate::router::{Hold, Router, Seat};
 use crate::runtimes::Stream;
 
+pub use crate::machine::GOODBYE;
 pub use gone::Gone;
-pub use linger::GOODBYE;
-pub(crate) use read::SCRATCH;
+pub(crate) use read::{READ, SCRATCH};
 
 /// A connection: what its reader and its writer share.
 #[derive(Debug)]

@@ -12,7 +12,7 @@ use crate::runtimes::{Platform, Stream};
 
 /// The most that one read takes. Larger reads made no difference to throughput; smaller ones cost
 /// system calls when much is on its way.
-const READ: usize = 64 << 10;
+pub(crate) const READ: usize = 64 << 10;
 
 /// So much is written while it is still in the caches, instead of when its turn comes: more would hardly gather.
 const LONG: usize = 16 << 10;

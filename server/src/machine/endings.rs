@@ -11,13 +11,14 @@ use crate::protocol::{Inbox, TooLong};
 /// A socket that is closed with input unread resets the connection, and a reset overtakes output that
 /// the kernel has not delivered yet. So the sending side is closed first, and input is discarded until
 /// the client closes its side too, or has been silent for a moment.
-const SILENCE: Duration = Duration::from_millis(50);
+pub(crate) const SILENCE: Duration = Duration::from_millis(50);
 
 /// The same for a client that has just sent something and may well go on.
-const SILENCE_OF_A_SENDER: Duration = Duration::from_millis(500);
+pub(crate) const SILENCE_OF_A_SENDER: Duration = Duration::from_millis(500);
 
-/// How long that may last in all for a connection that is not let go of in peace.
-const GOODBYE: Duration = Duration::from_millis(100);
+/// How long that may last in all for a connection that is not let go of in peace: it is no part of any grace period,
+/// so it is brief.
+pub const GOODBYE: Duration = Duration::from_millis(100);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Stopping {

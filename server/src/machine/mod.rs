@@ -1,14 +1,15 @@
 //! The router as one pure state machine: bytes and time go in, bytes and deadlines come out.
 //!
-//! It knows no socket, no clock and no runtime, has no waker and no lock, and one thread at a time uses
-//! it by `&mut`. Whoever has sockets *drives* it:
+//! It knows no socket, no clock, no chance and no runtime, has no waker and no lock, and one thread at a time
+//! uses it by `&mut`. Whoever has sockets *drives* it:
 //!
 //! ```text
 //!   a connection came          connect ------>  .---------.  ------> next_event: Write | Read | ..
 //!   it can be read             receive ------>  |         |
 //!   it broke, or is let go     disconnected ->  | Machine |  ------> output: the bytes to write
 //!   so many bytes were taken   written ------>  |         |
-//!   the time has come          expire ------->  '---------'  ------> next_deadline
+//!   the time has come          expire ------->  |         |  ------> next_deadline
+//!                                               '---------'  ------> take_handled: frames that cost something
 //! ```
 //!
 //! After each call, or after as many as a driver likes to put together, it takes the [`Event`]s. What is
@@ -50,6 +51,8 @@ use output::{Due, Phase};
 use routing::{Queues, Routed};
 
 pub use conn::{Conn, Event};
+pub use endings::GOODBYE;
+pub(crate) use endings::{SILENCE, SILENCE_OF_A_SENDER};
 
 /// See the [module](self).
 #[derive(Debug)]
@@ -89,14 +92,15 @@ enum Step {
 impl<'s> Machine<'s> {
     /// A router with nobody connected, which counts in `stats` what it does (not who comes: drivers count their
     /// [guests](crate::router::Guest)). `max_connections` is taken as at least 1
-    /// and at most [`Limits::MOST_CONNECTIONS`].
-    pub fn new(limits: Limits, stats: &'s Stats) -> Self {
+    /// and at most [`Limits::MOST_CONNECTIONS`]. `key` shuffles the ids, so that clients cannot foresee them
+    /// if it is drawn at random.
+    pub fn new(limits: Limits, key: u32, stats: &'s Stats) -> Self {
         let max_connections = limits.max_connections.clamp(1, Limits::MOST_CONNECTIONS);
         let limits = Limits { max_connections, ..limits };
         Machine {
             limits,
             inputs: Vec::new(),
-            queues: Queues::new(&limits, stats),
+            queues: Queues::new(&limits, key, stats),
             free: VecDeque::new(),
             live: 0,
             waiting: 0,
@@ -248,6 +252,13 @@ impl<'s> Machine<'s> {
         self.queues.next_event()
     }
 
+    /// How many frames were handled since this was asked last: each once, when it is routed for the first time,
+    /// whether it is queued then, dropped, or has to wait. A handler that costs something is paid for by the driver,
+    /// after each call and before it writes, for this knows no clock.
+    pub fn take_handled(&mut self) -> usize {
+        std::mem::take(&mut self.queues.handled)
+    }
+
     /// How many bytes are queued for all connections together.
     pub fn queued_bytes(&self) -> usize {
         self.queues.outputs().map(|output| output.queue.len()).sum()
@@ -292,10 +303,7 @@ impl<'s> Machine<'s> {
         self.waiting -= 1;
         let (queues, input) = (&mut self.queues, &mut self.inputs[sender as usize]);
         input.waits_for = None;
-        let routed = input.inbox.route(|frames| match receiver {
-            Some(receiver) => queues.route_next(receiver, frames, now),
-            None => queues.route(frames, now),
-        });
+        let routed = input.inbox.route(|frames| queues.route_next(receiver, frames, now));
         if routed == Ok(Routed::All) {
             self.queues.tell(sender, Due::READ);
         }

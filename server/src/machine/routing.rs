@@ -10,7 +10,6 @@ use super::timers::Timers;
 use crate::limits::Limits;
 use crate::protocol::{Frames, Run, TooLong, greeting};
 use crate::router::{Ids, Stats};
-use crate::work;
 
 /// What became of frames that were routed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,21 +28,25 @@ pub(super) struct Queues<'s> {
     ids: Ids,
     limit: usize,
     stall_timeout: Duration,
-    work: Duration,
+    /// Handling a frame costs something.
+    costly: bool,
+    /// How many frames were handled and not asked for.
+    pub(super) handled: usize,
     /// Connections about which there is something to tell, each once.
     events: VecDeque<u32>,
 }
 
 impl<'s> Queues<'s> {
-    pub(super) fn new(limits: &Limits, stats: &'s Stats) -> Self {
+    pub(super) fn new(limits: &Limits, key: u32, stats: &'s Stats) -> Self {
         Queues {
             stats,
             timers: Timers::default(),
             outputs: Vec::new(),
-            ids: Ids::new(limits.max_connections),
+            ids: Ids::new(limits.max_connections, key),
             limit: limits.queue_bytes,
             stall_timeout: limits.stall_timeout,
-            work: limits.work,
+            costly: !limits.work.is_zero(),
+            handled: 0,
             events: VecDeque::new(),
         }
     }
@@ -114,29 +117,38 @@ impl<'s> Queues<'s> {
                     run.len()
                 }
             };
-            work::spin(self.work, done);
+            self.handled += done;
             frames.consume(&run, done);
             if let Some(body) = run.bodies().nth(done) {
+                // It is handled before it is found that it has to wait.
+                self.handled += 1;
                 return Ok(Routed::Full { receiver: index, need: body.len() });
             }
         }
         Ok(Routed::All)
     }
 
-    /// As [`route`](Queues::route), for a sender that has just been taken out of a line: its turn has
-    /// come, so its next frames are queued although others wait.
+    /// As [`route`](Queues::route), for a sender that has just been taken out of the line of `receiver`: its turn
+    /// has come, so its next frames are queued although others wait (one if the others have yet to be handled, at a
+    /// cost: a turn is for what was handled before it). `None`: its receiver has departed.
     pub(super) fn route_next(
         &mut self,
-        receiver: u32,
+        receiver: Option<u32>,
         frames: &mut Frames<'_>,
         now: Instant,
     ) -> Result<Routed, TooLong> {
-        if let Some(run) = frames.run()? {
+        if let Some(receiver) = receiver
+            && let Some(run) = frames.run()?
+        {
+            let run = if self.costly { run.first() } else { run };
             let queued = self.append(receiver, &run, now);
-            work::spin(self.work, queued);
+            self.handled += queued;
             frames.consume(&run, queued);
         }
-        self.route(frames, now)
+        let routed = self.route(frames, now);
+        // Its first frame was handled before it waited; it is queued or dropped now, and so was counted again.
+        self.handled = self.handled.saturating_sub(1);
+        routed
     }
 
     fn append(&mut self, index: u32, run: &Run<'_>, now: Instant) -> usize {

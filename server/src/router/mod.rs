@@ -43,9 +43,14 @@ impl Router {
     /// A router with nobody connected. `max_connections` is taken as at least 1 and at most
     /// [`Limits::MOST_CONNECTIONS`].
     pub fn new(limits: Limits) -> Self {
+        Self::with_key(limits, fastrand::u32(..))
+    }
+
+    /// As [`new`](Router::new), with ids that follow from `key`. Whoever knows the key can foresee them.
+    pub fn with_key(limits: Limits, key: u32) -> Self {
         let max_connections = limits.max_connections.clamp(1, Limits::MOST_CONNECTIONS);
         let limits = Limits { max_connections, ..limits };
-        Router { limits, registry: Registry::new(&limits), stats: Stats::default() }
+        Router { limits, registry: Registry::new(&limits, key), stats: Stats::default() }
     }
 
     /// The bounds.

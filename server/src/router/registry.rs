@@ -54,12 +54,12 @@ pub(super) struct Registry {
 }
 
 impl Registry {
-    pub(super) fn new(limits: &Limits) -> Self {
+    pub(super) fn new(limits: &Limits, key: u32) -> Self {
         let max_connections = limits.max_connections;
         Registry {
             segments: (0..max_connections.div_ceil(SEGMENT)).map(|_| OnceLock::new()).collect(),
             census: Mutex::default(),
-            ids: Ids::new(max_connections),
+            ids: Ids::new(max_connections, key),
             max_connections,
             queue_bytes: limits.queue_bytes,
         }

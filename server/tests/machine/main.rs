@@ -1,5 +1,6 @@
 //! The router as a state machine, without sockets or clock: whatever happens to it in whatever order.
 
+mod both;
 mod operations;
 mod rules;
 
@@ -35,9 +36,8 @@ proptest! {
 
 /// What three connections get when one after the other sends its frames, cut in pieces of these sizes.
 fn outputs_after(frames: &[(usize, usize, Vec<u8>)], pieces: &[usize]) -> Vec<Vec<u8>> {
-    fastrand::seed(1);
     let (stats, now) = (Stats::default(), Instant::now());
-    let mut machine = Machine::new(Limits::default(), &stats);
+    let mut machine = Machine::new(Limits::default(), KEY, &stats);
     let conns: Vec<_> = (0..3).map(|_| machine.connect(now).unwrap()).collect();
     let mut sizes = pieces.iter().copied().cycle();
     for sender in 0..3 {
@@ -63,7 +63,7 @@ struct Fixture<'s> {
 
 impl<'s> Fixture<'s> {
     fn new(stats: &'s Stats, limits: Limits) -> Self {
-        Fixture { machine: Machine::new(limits, stats), now: Instant::now() }
+        Fixture { machine: Machine::new(limits, KEY, stats), now: Instant::now() }
     }
 
     fn connect(&mut self) -> Conn {
@@ -100,6 +100,9 @@ impl<'s> Fixture<'s> {
         std::iter::from_fn(|| self.machine.next_event()).collect()
     }
 }
+
+/// Any number: what happens must not depend on it.
+const KEY: u32 = 0x9E37_79B9;
 
 const STALL: Duration = Duration::from_secs(30);
 
@@ -146,6 +149,34 @@ fn only_those_who_send_to_a_full_receiver_wait_and_go_on_in_order_when_half_of_i
     assert_eq!(fixture.take(full), b"\0");
     let events = fixture.events();
     assert!(events.contains(&Event::Read(first)) && events.contains(&Event::Read(second)));
+}
+
+#[test]
+fn a_frame_is_handled_once_when_it_is_routed_first_whatever_becomes_of_it() {
+    let stats = Stats::default();
+    let mut fixture = Fixture::new(&stats, small());
+    let [full, sender, other, gone] = std::array::from_fn(|_| fixture.greeted());
+    let send = |fixture: &mut Fixture<'_>, from, to, payload: &[u8]| {
+        fixture.send(from, to, payload);
+        fixture.machine.take_handled()
+    };
+    fixture.machine.disconnected(gone, fixture.now);
+    assert_eq!(fixture.machine.take_handled(), 0);
+    assert_eq!(send(&mut fixture, sender, gone, b"dropped"), 1);
+    assert_eq!(send(&mut fixture, sender, full, b"queued"), 1);
+    let mut bytes = Vec::new();
+    (0..3).for_each(|_| encode(full.id(), b"waits", &mut bytes));
+    fixture.machine.received(sender, &bytes, fixture.now);
+    // Its first frame was handled before it was found that it must wait; the others have not been looked at.
+    assert_eq!(fixture.machine.take_handled(), 1);
+    assert_eq!(send(&mut fixture, other, full, b"also"), 1);
+    // Now the first frame is queued, and the second handled and made to wait, behind the other's.
+    assert_eq!(fixture.take(full), b"queued\0");
+    assert_eq!(fixture.machine.take_handled(), 1);
+    assert_eq!(fixture.take(full), b"waits\0");
+    assert_eq!(fixture.machine.take_handled(), 0);
+    fixture.machine.disconnected(full, fixture.now);
+    assert_eq!((fixture.machine.take_handled(), stats.dropped.get()), (1, 3));
 }
 
 #[test]

@@ -55,8 +55,6 @@ struct World<'a, 's> {
 ///
 /// If the machine breaks a rule.
 pub(crate) fn run(bytes: &[u8]) {
-    // Ids are random; the same bytes must do the same.
-    fastrand::seed(7);
     let stats = Stats::default();
     let mut script = bytes.iter();
     let mut pick = |choices: [usize; 4]| choices[usize::from(script.next().copied().unwrap_or(0) % 4)];
@@ -68,7 +66,7 @@ pub(crate) fn run(bytes: &[u8]) {
         grace: Duration::from_millis(700),
         work: Duration::ZERO,
     };
-    let machine = Machine::new(limits, &stats);
+    let machine = Machine::new(limits, 7, &stats);
     let now = Instant::now();
     let mut world = World { script, machine, stats: &stats, now, clients: Vec::new() };
     while let Some(operation) = world.next() {

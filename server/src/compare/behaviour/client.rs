@@ -36,6 +36,31 @@ impl Client {
         Some(began.elapsed())
     }
 
+    /// Sends to `to` so many frames with a payload of `len` bytes.
+    pub(super) fn send(&mut self, to: u32, frames: usize, len: usize) -> Seen<()> {
+        let mut frame = Vec::new();
+        encode(to, &vec![b'x'; len], &mut frame);
+        let timeout = self.socket.set_write_timeout(Some(PATIENCE));
+        timeout.and_then(|()| self.socket.write_all(&frame.repeat(frames))).map_err(|error| error.to_string())
+    }
+
+    /// How many whole frames arrive, until there are `most`, nothing has come for so long, or the connection ends;
+    /// not for longer than `longest`.
+    pub(super) fn count(&mut self, most: usize, silence: Duration, longest: Duration) -> usize {
+        let deadline = Instant::now() + longest;
+        let (mut frames, mut space) = (0, vec![0; 256 << 10]);
+        let timeout = self.socket.set_read_timeout(Some(silence));
+        while timeout.is_ok() && frames < most && Instant::now() < deadline {
+            match self.socket.read(&mut space) {
+                Ok(0) => break,
+                Ok(n) => frames += memchr::memchr_iter(END, &space[..n]).count(),
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(_) => break,
+            }
+        }
+        frames
+    }
+
     /// Waits until exactly `payload` arrives.
     fn receive(&mut self, payload: &[u8], deadline: Instant) -> Option<()> {
         let mut got = vec![0; payload.len() + 1];

@@ -1,4 +1,5 @@
-//! Clients leave, in order and not. What does the server do about it in the time after? It should be nothing.
+//! Clients send something and leave at once, in order and not. Does all of it arrive? What does the server do about it
+//! in the time after? It should be nothing.
 
 use std::thread;
 use std::time::{Duration, Instant};
@@ -6,7 +7,7 @@ use std::time::{Duration, Instant};
 use serde::Serialize;
 use socket2::SockRef;
 
-use super::client::Client;
+use super::client::{Client, PATIENCE};
 use super::{Bench, Seen};
 use crate::compare::process::Server;
 use crate::compare::usage::Usage;
@@ -14,10 +15,23 @@ use crate::compare::usage::Usage;
 /// How many leave at a time.
 const LEAVING: usize = 5;
 
+/// What each of them sends: so little that its system has handed over all of it when it resets the connection.
+const FRAMES: usize = 100;
+const PAYLOAD: usize = 64;
+
+/// What has not arrived when nothing has for so long does not.
+const SILENCE: Duration = Duration::from_millis(500);
+
 /// What was seen.
 #[derive(Debug, Serialize)]
 pub(in super::super) struct Leaving {
-    /// Processor time, in % of one processor, in the second after clients had closed.
+    /// Frames that clients had sent before they closed, and as many before others reset.
+    pub(in super::super) sent: usize,
+    /// Those of them that did not arrive when clients closed.
+    pub(in super::super) lost_by_close: usize,
+    /// And when they reset their connections.
+    pub(in super::super) lost_by_reset: usize,
+    /// Processor time, in % of one processor, in the second after clients had closed and what they had sent had arrived.
     pub(in super::super) busy_after_close: f64,
     /// The same after clients had reset their connections.
     pub(in super::super) busy_after_reset: f64,
@@ -32,16 +46,23 @@ pub(super) fn run(bench: &Bench<'_>) -> Seen<Leaving> {
         (from..from + LEAVING).map(|n| Client::connect(server.addr, n)).collect()
     };
     let (closing, resetting) = (crowd(2)?, crowd(2 + LEAVING)?);
-    drop(closing);
+    let mut receiver = Client::connect(server.addr, 2 + 2 * LEAVING)?;
+    for mut client in closing {
+        client.send(receiver.id, FRAMES, PAYLOAD)?;
+    }
+    let sent = LEAVING * FRAMES;
+    let lost_by_close = sent - receiver.count(sent, SILENCE, PATIENCE).min(sent);
     let busy_after_close = busy(bench, &server)?;
-    for client in resetting {
+    for mut client in resetting {
         // Closed with this, a socket sends a reset instead of an end.
         let lingering = SockRef::from(&client.socket).set_linger(Some(Duration::ZERO));
         lingering.map_err(|error| error.to_string())?;
+        client.send(receiver.id, FRAMES, PAYLOAD)?;
     }
+    let lost_by_reset = sent - receiver.count(sent, SILENCE, PATIENCE).min(sent);
     let busy_after_reset = busy(bench, &server)?;
     let others_talk = one.ping(&mut other, b"still here?").is_some();
-    Ok(Leaving { busy_after_close, busy_after_reset, others_talk })
+    Ok(Leaving { sent, lost_by_close, lost_by_reset, busy_after_close, busy_after_reset, others_talk })
 }
 
 /// What the server uses from now on, for a second, or a part of one in a quick run.

@@ -1,7 +1,6 @@
 //! The server is told to stop with work queued: a client has sent what its receiver, who begins to read only
 //! then, has not taken. What arrives, how does the server end, and when?
 
-use std::io::Read;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -9,9 +8,8 @@ use serde::Serialize;
 
 use super::client::{Client, Flooder, PATIENCE};
 use super::{Bench, Seen};
-use crate::protocol::END;
 
-/// How many frames of how many bytes: 8 MiB, more than the kernel holds and less than the server may queue.
+/// How many frames of how many bytes: 7.67 MiB with their headers, more than the kernel holds and less than the server may queue.
 const FRAMES: usize = 8_000;
 const PAYLOAD: usize = 1_000;
 
@@ -36,7 +34,7 @@ pub(in super::super) struct Stopped {
 
 pub(super) fn run(bench: &Bench<'_>) -> Seen<Stopped> {
     let mut server = bench.server(&["--grace", "2s", "--queue-bytes", "64MiB"])?;
-    let (receiver, sender) = (Client::connect(server.addr, 0)?, Client::connect(server.addr, 1)?);
+    let (mut receiver, sender) = (Client::connect(server.addr, 0)?, Client::connect(server.addr, 1)?);
     let mut flooder = Flooder::new(sender, receiver.id, PAYLOAD)?;
     let all = FRAMES * (PAYLOAD + 5);
     while flooder.sent < all && flooder.blocked_for() < SETTLED {
@@ -48,7 +46,7 @@ pub(super) fn run(bench: &Bench<'_>) -> Seen<Stopped> {
     thread::sleep(SETTLED / 2);
     server.terminate()?;
     let told = Instant::now();
-    let reading = thread::spawn(move || count(receiver));
+    let reading = thread::spawn(move || receiver.count(usize::MAX, LONGEST, LONGEST + PATIENCE));
     let status = server.ended(LONGEST);
     let ms = told.elapsed().as_secs_f64() * 1e3;
     // A killed server's connections end, so the count does.
@@ -59,20 +57,4 @@ pub(super) fn run(bench: &Bench<'_>) -> Seen<Stopped> {
         Some(status) => status.code().map_or_else(|| status.to_string(), |code| code.to_string()),
     };
     Ok(Stopped { sent: flooder.whole_frames(), arrived, exit, ms })
-}
-
-/// How many whole frames arrive until the connection ends.
-fn count(mut client: Client) -> usize {
-    let deadline = Instant::now() + LONGEST + PATIENCE;
-    let (mut frames, mut space) = (0, vec![0; 256 << 10]);
-    let timeout = client.socket.set_read_timeout(Some(LONGEST));
-    while timeout.is_ok() && Instant::now() < deadline {
-        match client.socket.read(&mut space) {
-            Ok(0) => break,
-            Ok(n) => frames += memchr::memchr_iter(END, &space[..n]).count(),
-            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
-            Err(_) => break,
-        }
-    }
-    frames
 }

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use super::super::behaviour::{Row, Seen};
 use super::figure::{count, micros, number};
 
-/// Two tables, for one would be too wide to read.
+/// Three tables, for one would be too wide to read.
 pub(in super::super) fn markdown(rows: &[Row]) -> String {
     let mut text = String::from(
         "A client floods another, which does not read, while two others talk to each other:\n\n\
@@ -29,20 +29,24 @@ pub(in super::super) fn markdown(rows: &[Row]) -> String {
         });
         line(&mut text, row, cells);
     }
-    text += "\nClients leave; 10,000 frames come at once; others are there and idle; the server is told to stop with \
-             8 MB on their way:\n\n\
-             | | busy after clients closed | after they reset | others still talk | burst of 10,000 frames | \
-             median and p99 beside nobody idle | beside many | KiB per idle connection | arrived of sent at the stop | \
-             exit | after |\n|---|--:|--:|---|---|---|---|--:|---|---|--:|\n";
+    text += "\nClients send something and leave at once; 10,000 frames come at once while two others talk to each \
+             other:\n\n\
+             | | lost, and then busy, when clients close | when they reset | others still talk | burst of 10,000 \
+             frames | slowest message between the others | grows by MiB |\n|---|---|---|---|---|--:|--:|\n";
     for row in rows {
-        let _ = write!(text, "| {} |", row.subject);
-        let groups = [leaving(row), burst(row), idle(row), stop(row)];
-        for cell in groups.into_iter().flatten() {
-            let _ = write!(text, " {cell} |");
-        }
-        text.push('\n');
+        groups(&mut text, row, [leaving(row), burst(row)]);
+    }
+    text += "\nOthers are there and idle; the server is told to stop with 8 MB on their way:\n\n\
+             | | median and p99 beside nobody idle | beside many | KiB per idle connection | arrived of sent at the \
+             stop | exit | after |\n|---|---|---|--:|---|---|--:|\n";
+    for row in rows {
+        groups(&mut text, row, [idle(row), stop(row)]);
     }
     text
+}
+
+fn groups(text: &mut String, row: &Row, groups: [Vec<String>; 2]) {
+    let _ = writeln!(text, "| {} | {} |", row.subject, groups.concat().join(" | "));
 }
 
 fn line<const N: usize>(text: &mut String, row: &Row, cells: Result<[String; N], &String>) {
@@ -64,17 +68,29 @@ fn group<T>(seen: &Seen<T>, columns: usize, cells: impl FnOnce(&T) -> Vec<String
 fn leaving(row: &Row) -> Vec<String> {
     let busy = |share: f64| if share > 20.0 { format!("**{share:.0} %**") } else { format!("{share:.1} %") };
     group(&row.leaving, 3, |seen| {
+        let cell = |lost: usize, share: f64| match lost {
+            0 => format!("none, {}", busy(share)),
+            _ => format!("**{lost} of {}**, {}", seen.sent, busy(share)),
+        };
         let talk = if seen.others_talk { "yes" } else { "**no**" };
-        vec![busy(seen.busy_after_close), busy(seen.busy_after_reset), talk.to_owned()]
+        vec![
+            cell(seen.lost_by_close, seen.busy_after_close),
+            cell(seen.lost_by_reset, seen.busy_after_reset),
+            talk.to_owned(),
+        ]
     })
 }
 
 fn burst(row: &Row) -> Vec<String> {
-    group(&row.burst, 1, |seen| {
+    group(&row.burst, 3, |seen| {
         let stalled = if seen.stalled { ", **and stalls**" } else { "" };
         let faults =
             if seen.faults.is_none() { "all arrive".to_owned() } else { format!("**{}**", seen.faults) };
-        vec![format!("{faults}{stalled}, {}", micros(seen.ms * 1e3))]
+        vec![
+            format!("{faults}{stalled}, {}", micros(seen.ms * 1e3)),
+            seen.slowest_ms.map_or_else(|| "**stalled**".to_owned(), |ms| micros(ms * 1e3)),
+            number(seen.grown),
+        ]
     })
 }
 
