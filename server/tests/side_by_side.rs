@@ -34,12 +34,29 @@ fn every_line_quoted_in_the_comparison_is_in_the_source() {
     assert!(quoted >= 12, "{quoted} quotations");
 }
 
+/// What a heading is linked to by.
+fn anchor(heading: &str) -> String {
+    let kept = heading.chars().filter(|c| c.is_alphanumeric() || matches!(c, ' ' | '-'));
+    kept.map(|c| if c == ' ' { '-' } else { c.to_ascii_lowercase() }).collect()
+}
+
 #[test]
-fn every_file_that_the_comparison_links_to_is_there() {
+fn every_place_that_the_comparison_links_to_is_there() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let page = fs::read_to_string(root.join("SIDE_BY_SIDE.md")).unwrap();
-    let targets = page.split("](").skip(1).filter_map(|rest| rest.split_once(')')).map(|(target, _)| target);
-    for target in targets {
-        assert!(root.join(target).exists(), "{target}");
+    for name in ["SIDE_BY_SIDE.md", "COMPARISON.md"] {
+        let page = fs::read_to_string(root.join(name)).unwrap();
+        let targets =
+            page.split("](").skip(1).filter_map(|rest| rest.split_once(')')).map(|(target, _)| target);
+        for target in targets {
+            let (file, place) = target.split_once('#').unwrap_or((target, ""));
+            let file = root.join(if file.is_empty() { name } else { file });
+            assert!(file.exists(), "{name}: {target}");
+            if !place.is_empty() {
+                let text = fs::read_to_string(file).unwrap();
+                let headings = text.lines().filter_map(|line| line.strip_prefix('#'));
+                let mut anchors = headings.map(|heading| anchor(heading.trim_start_matches('#').trim()));
+                assert!(anchors.any(|anchor| anchor == place), "{name}: {target}");
+            }
+        }
     }
 }
