@@ -8,7 +8,7 @@ use std::thread;
 use std::time::Duration;
 
 use super::{Sample, Size};
-use crate::client::{self, Kind, Load, START, Seen};
+use crate::client::{self, END, Kind, Load, START, Seen};
 use crate::process;
 
 /// A server's work: so many connections, from a client that does so much.
@@ -32,7 +32,7 @@ impl Served {
             millis: self.size.pick(300, 50, 5),
         };
         let client = start(&load, self.size);
-        let watch = thread::spawn(move || watch(client));
+        let watch = thread::spawn(move || watch(client, process::cpu_time));
         server(listener);
         let (seen, cpu) = watch.join().expect("nothing there panics").expect("the client ran to its end");
 
@@ -93,17 +93,65 @@ fn start(load: &Load, size: Size) -> (Box<dyn Read + Send>, Option<Child>) {
     (Box::new(process.stdout.take().expect("it is piped")), Some(process))
 }
 
-/// What the client saw, and the processor time that this process took meanwhile.
-fn watch((client, process): (Box<dyn Read + Send>, Option<Child>)) -> io::Result<(Seen, Duration)> {
+/// What the client saw, and the processor time, which `cpu_time` tells, that this process took while it was measured.
+/// Not what came after: the messages that were then still on their way are not among those it is divided by.
+fn watch(
+    (client, process): (Box<dyn Read + Send>, Option<Child>),
+    cpu_time: impl Fn() -> Duration,
+) -> io::Result<(Seen, Duration)> {
     let mut lines = BufReader::new(client).lines();
-    let ended = || io::Error::other("the client gave up");
-    let first = lines.next().ok_or_else(ended)??;
-    let before = process::cpu_time();
-    if first != START {
-        return Err(io::Error::other(first));
-    }
-    let last = lines.next().ok_or_else(ended)??;
-    let cpu = process::cpu_time() - before;
+    let mut line = || lines.next().ok_or_else(|| io::Error::other("the client gave up"))?;
+    let mut at = |what: &str| {
+        let said = line()?;
+        let time = cpu_time();
+        if said == what { Ok(time) } else { Err(io::Error::other(said)) }
+    };
+    let (start, end) = (at(START)?, at(END)?);
+    let cpu = end.saturating_sub(start);
+    let last = line()?;
     process.map(|mut process| process.wait()).transpose()?;
     Ok((serde_json::from_str(&last)?, cpu))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicU64, Ordering};
+
+    use super::*;
+
+    /// Says a line each time it is read, and counts them.
+    struct Lines(Vec<String>, Arc<AtomicU64>);
+
+    impl Read for Lines {
+        fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+            let said = self.1.load(Ordering::Relaxed) as usize;
+            let Some(line) = self.0.get(said) else { return Ok(0) };
+            self.1.fetch_add(1, Ordering::Relaxed);
+            buf[..line.len()].copy_from_slice(line.as_bytes());
+            Ok(line.len())
+        }
+    }
+
+    fn watched(lines: Vec<String>) -> io::Result<(Seen, Duration)> {
+        let said = Arc::new(AtomicU64::new(0));
+        let client = Lines(lines, said.clone());
+        watch((Box::new(client), None), || Duration::from_secs(said.load(Ordering::Relaxed)))
+    }
+
+    #[test]
+    fn processor_time_is_that_of_the_measured_window() {
+        let seen = Seen { messages: 2, messages_in_all: 9, elapsed_ns: 1, p50_ns: 1, p99_ns: 1 };
+        let seen = serde_json::to_string(&seen).expect("numbers can be written");
+        let (seen, cpu) = watched(vec![format!("{START}\n"), format!("{END}\n"), format!("{seen}\n")])
+            .expect("the client says all it has to");
+        assert_eq!((seen.messages, cpu), (2, Duration::from_secs(1)));
+    }
+
+    #[test]
+    fn a_client_that_gives_up_is_an_error_with_what_it_said() {
+        assert!(watched(vec![format!("{START}\n")]).is_err());
+        let error = watched(vec!["no server\n".to_owned()]).expect_err("that is no start");
+        assert!(error.to_string().contains("no server"));
+    }
 }
