@@ -212,9 +212,11 @@ mod tests {
     }
 
     #[test]
-    fn names_of_works_and_runtimes_are_unique() {
+    fn names_of_works_and_runtimes_and_what_is_said_of_works_are_unique() {
         let works: std::collections::HashSet<_> = all().map(|entry| entry.name).collect();
         assert_eq!(works.len(), all().count());
+        let abouts: std::collections::HashSet<_> = all().map(|entry| entry.about).collect();
+        assert_eq!(abouts.len(), all().count(), "two works are said to be the same");
         let peers: std::collections::HashSet<_> = PEERS.iter().map(|peer| peer.name).collect();
         assert_eq!(peers.len(), PEERS.len());
     }
