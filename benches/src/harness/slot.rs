@@ -40,6 +40,7 @@ pub(super) fn child(slot: &Slot) -> Result<ExitCode, String> {
     if entry.manner == Manner::Network {
         process::allow_many_files().map_err(|error| format!("cannot open many files: {error}"))?;
         workers = workers.min(served::keep_apart().map_err(|error| format!("no processors: {error}"))?);
+        served::measure_for(Duration::from_millis(slot.millis));
     }
     let runtime = peer.start(workers).map_err(|error| format!("cannot start {}: {error}", peer.name))?;
     let work = (entry.make)(Size::Full);

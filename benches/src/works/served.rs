@@ -29,7 +29,7 @@ impl Served {
             kind: self.kind,
             connections: self.connections,
             in_flight: self.in_flight,
-            millis: self.size.pick(300, 50, 5),
+            millis: WINDOW.get().map_or(self.size.pick(300, 50, 5), |window| window.as_millis() as u64),
         };
         let client = start(&load, self.size);
         let watch = thread::spawn(move || watch(client, process::cpu_time));
@@ -57,6 +57,13 @@ impl Served {
 
 /// The client's processors, once they have been kept apart.
 static APART: OnceLock<Vec<usize>> = OnceLock::new();
+/// How long the client measures in this process, if that has been said; otherwise it hangs on the size.
+static WINDOW: OnceLock<Duration> = OnceLock::new();
+
+/// Has clients measure for as long as a slot lasts: they measure once, where other works run again and again.
+pub(crate) fn measure_for(window: Duration) {
+    WINDOW.get_or_init(|| window);
+}
 
 /// Gives this process half of the processors and the clients it will start the other half; how many this one has now.
 ///
