@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use serde::{Deserialize, Serialize};
 
 use super::options::Slot;
-use super::stats::median;
+use super::stats::{median, summary};
 use crate::client::{self, Load};
 use crate::process;
 use crate::runtimes::Peer;
@@ -21,9 +21,7 @@ use crate::works::{self, Manner, Size, served};
 pub(super) struct Report {
     /// The median over the slot's runs.
     pub(super) ns_per_op: f64,
-    /// How often the work ran, the warm-up not counted.
-    pub(super) runs: usize,
-    /// Medians over the slot's runs.
+    /// Over the slot's runs: of peaks the highest, of others the median.
     pub(super) metrics: BTreeMap<String, f64>,
 }
 
@@ -72,8 +70,10 @@ pub(super) fn child(slot: &Slot) -> Result<ExitCode, String> {
     }
     let report = Report {
         ns_per_op: median(&times).ok_or("no run")?,
-        runs: times.len(),
-        metrics: metrics.into_iter().filter_map(|(name, values)| Some((name, median(&values)?))).collect(),
+        metrics: metrics
+            .into_iter()
+            .filter_map(|(name, values)| summary(&name, &values).map(|value| (name, value)))
+            .collect(),
     };
     println!("{}", serde_json::to_string(&report).map_err(|error| error.to_string())?);
     Ok(ExitCode::SUCCESS)

@@ -63,6 +63,9 @@ fn not_written() -> ! {
     unreachable!("this work is not written for this kind of runtime; `Entry::runs_on` says for which it is")
 }
 
+/// The metric of works with sockets that is to be looked at: their time is that of the slower end.
+pub const SERVER_CPU: &str = "server_cpu_ns";
+
 /// What one run gave.
 #[derive(Debug)]
 pub struct Sample {
@@ -72,7 +75,8 @@ pub struct Sample {
     pub ops_in_all: u64,
     /// For all of them.
     pub elapsed: Duration,
-    /// What else was seen: name with unit, value.
+    /// What else was seen: name with unit, value. Of several values of one whose name begins with `peak_` the highest
+    /// counts, of any other the median.
     pub metrics: Vec<(&'static str, f64)>,
 }
 

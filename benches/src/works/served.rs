@@ -7,7 +7,7 @@ use std::sync::OnceLock;
 use std::thread;
 use std::time::Duration;
 
-use super::{Sample, Size};
+use super::{SERVER_CPU, Sample, Size};
 use crate::client::{self, END, Kind, Load, START, Seen};
 use crate::process;
 
@@ -47,7 +47,7 @@ impl Served {
             ops_in_all: seen.messages_in_all * each,
             elapsed: Duration::from_nanos(seen.elapsed_ns),
             metrics: vec![
-                ("server_cpu_ns", cpu.as_nanos() as f64 / ops as f64),
+                (SERVER_CPU, cpu.as_nanos() as f64 / ops as f64),
                 ("p50_µs", seen.p50_ns as f64 / 1e3),
                 ("p99_µs", seen.p99_ns as f64 / 1e3),
             ],
