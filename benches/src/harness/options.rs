@@ -12,7 +12,7 @@ use crate::works::{self, Entry};
 
 /// The same work on treescope and on its peers, in one interleaved run.
 #[derive(Debug, Parser)]
-#[command(name = "cargo bench -p benches --")]
+#[command(name = "benches", bin_name = "cargo bench -p benches --")]
 pub(super) struct Options {
     /// Only these works, comma-separated; a name stands for its variants as well.
     #[arg(long, value_delimiter = ',', value_name = "WORK")]
@@ -163,5 +163,20 @@ pub(super) fn list(options: &Options) {
             .map(|entry| entry.name)
             .collect();
         println!("  {:<22} {}", peer.name, works.join(", "));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parsed(arguments: &[&str]) -> Result<Options, clap::Error> {
+        Options::try_parse_from([&["target/peers-7a2d"], arguments].concat())
+    }
+
+    #[test]
+    fn help_says_how_it_is_run() {
+        let help = parsed(&["--help"]).expect_err("help is no run").to_string();
+        assert!(help.contains("Usage: cargo bench -p benches -- [OPTIONS]"), "{help}");
     }
 }
