@@ -94,6 +94,7 @@ fn measure(
             cell.add(report);
             progress.step();
         }
+        progress.round(round, entry.name);
     }
     for (cell, peer) in cells.iter_mut().zip(peers) {
         // The program that counts allocations is built without what is not in this one.
