@@ -11,6 +11,7 @@ use clap::Parser;
 
 mod counts;
 mod options;
+mod outputs;
 mod plot;
 mod programs;
 mod progress;
@@ -51,7 +52,9 @@ pub fn main(allocs: Option<&Path>) -> ExitCode {
             .and_then(|allocs| rounds::run(&options, allocs)),
     };
     outcome.unwrap_or_else(|error| {
-        eprintln!("error: {error}");
+        for line in error.lines() {
+            eprintln!("error: {line}");
+        }
         ExitCode::FAILURE
     })
 }

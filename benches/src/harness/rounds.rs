@@ -1,6 +1,5 @@
 //! All works, all runtimes, round by round.
 
-use std::fs;
 use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -9,7 +8,7 @@ use super::options::{Options, Slot};
 use super::programs::Programs;
 use super::progress::Progress;
 use super::results::{Cell, Results};
-use super::{counts, plot, slot, table};
+use super::{counts, outputs, slot};
 use crate::machine::Machine;
 use crate::runtimes::Peer;
 use crate::works::Entry;
@@ -22,6 +21,7 @@ pub(super) fn run(options: &Options, allocs: &Path) -> Result<ExitCode, String> 
     if cfg!(debug_assertions) {
         return Err("built without optimisation; use cargo bench".to_owned());
     }
+    outputs::probe(options)?;
     let (works, peers) = (options.works()?, options.peers()?);
     let plan: Vec<(&Entry, Vec<&Peer>)> = works
         .into_iter()
@@ -44,20 +44,7 @@ pub(super) fn run(options: &Options, allocs: &Path) -> Result<ExitCode, String> 
 
 /// Prints `results`, and writes the files that `options` ask for.
 pub(super) fn report(options: &Options, results: &Results) -> Result<ExitCode, String> {
-    let text = table::markdown(results);
-    println!("{text}");
-    if let Some(file) = &options.markdown {
-        write(file, &text)?;
-    }
-    if let Some(file) = &options.json {
-        write(file, &results.json()?)?;
-    }
-    if let Some(dir) = &options.plots {
-        fs::create_dir_all(dir).map_err(|error| format!("{}: {error}", dir.display()))?;
-        for (name, svg) in plot::all(results) {
-            write(&dir.join(name), &svg)?;
-        }
-    }
+    outputs::write(options, results)?;
     Ok(if results.cells.iter().all(|cell| cell.failures.is_empty()) {
         ExitCode::SUCCESS
     } else {
@@ -113,8 +100,4 @@ fn measure(
         progress.say(&cell.line());
     }
     cells
-}
-
-fn write(file: &Path, text: &str) -> Result<(), String> {
-    fs::write(file, text).map_err(|error| format!("{}: {error}", file.display()))
 }

@@ -16,12 +16,15 @@ const TOP: f64 = 84.0;
 const ROW: f64 = 30.0;
 const BOTTOM: f64 = 44.0;
 
+/// The file with all works.
+pub(super) const OVERVIEW: &str = "overview.svg";
+
 /// Names of files, and what is in them.
 pub(super) fn all(results: &Results) -> Vec<(String, String)> {
     let works = results.by_work().filter_map(|cells| {
         Some((format!("{}.svg", cells.first()?.work.replace('/', "-")), work(results, cells)))
     });
-    std::iter::once(("overview.svg".to_owned(), overview(results))).chain(works).collect()
+    std::iter::once((OVERVIEW.to_owned(), overview(results))).chain(works).collect()
 }
 
 /// A runtime's colour; those with one worker are hollow.
