@@ -1,8 +1,8 @@
 //! Who runs when, and what becomes of the times.
 //!
 //! Each slot (one work on one runtime in one round) is a process of its own: a fresh heap, a peak of memory that is
-//! this slot's alone, and a runtime that hangs or dies costs one slot. Within a work the rounds go A B C A B C, so that
-//! whatever else the machine does falls on all runtimes alike, and a ratio compares neighbours in time.
+//! this slot's alone, and a runtime that hangs or dies costs one slot. Within a work the rounds go A B C, B C A, C A B, so
+//! that whatever else the machine does falls on all runtimes alike, and a ratio compares neighbours in time.
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -12,6 +12,7 @@ use clap::Parser;
 mod counts;
 mod options;
 mod outputs;
+mod plan;
 mod plot;
 mod programs;
 mod progress;

@@ -169,6 +169,7 @@ pub(super) fn list(options: &Options) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::harness::plan;
 
     fn parsed(arguments: &[&str]) -> Result<Options, clap::Error> {
         Options::try_parse_from([&["target/peers-7a2d"], arguments].concat())
@@ -178,5 +179,11 @@ mod tests {
     fn help_says_how_it_is_run() {
         let help = parsed(&["--help"]).expect_err("help is no run").to_string();
         assert!(help.contains("Usage: cargo bench -p benches -- [OPTIONS]"), "{help}");
+    }
+
+    #[test]
+    fn a_work_that_no_runtime_asked_for_can_do_is_an_error() {
+        let options = parsed(&["--only", "echo", "--runtimes", "rayon"]).expect("both are known");
+        assert!(plan::all(&options).is_err());
     }
 }

@@ -10,7 +10,7 @@ use super::slot::Report;
 use super::stats::{median, median_ratio, quantile, summary};
 use super::table;
 use crate::machine::Machine;
-use crate::runtimes::{EPOLL, Peer, TOKIO, TOKIO_1};
+use crate::runtimes::{EPOLL, Peer, TOKIO, TOKIO_1, Workers};
 use crate::works::{self, Entry, SERVER_CPU};
 
 /// A whole run. `results` is the stable part of the JSON: other programs read it.
@@ -29,6 +29,9 @@ pub(super) struct Cell {
     pub(super) runtime: &'static str,
     /// What the times are per.
     pub(super) op: &'static str,
+    /// How many workers a runtime that has several had in this work. Older files lack it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) workers: Option<usize>,
     #[serde(skip)]
     pub(super) about: &'static str,
     /// Over the rounds. `None`: it never succeeded.
@@ -118,11 +121,13 @@ impl Results {
 }
 
 impl Cell {
-    pub(super) fn new(entry: &Entry, peer: &Peer) -> Self {
+    /// Nothing yet of `peer`, which has `workers` if it has several.
+    pub(super) fn new(entry: &Entry, peer: &Peer, workers: usize) -> Self {
         Self {
             work: entry.name,
             runtime: peer.name,
             op: entry.op,
+            workers: (peer.workers == Workers::Given).then_some(workers),
             about: entry.about,
             median_ns: None,
             quartiles_ns: None,
@@ -220,7 +225,7 @@ mod tests {
     /// A cell with these times and, of the server, these processor times.
     fn cell(work: &str, runtime: &str, rounds: &[(f64, f64)]) -> Cell {
         let (entry, peer) = works::find(work).zip(Peer::find(runtime)).expect("there are both");
-        let mut cell = Cell::new(entry, peer);
+        let mut cell = Cell::new(entry, peer, 1);
         for &(ns_per_op, cpu) in rounds {
             let metrics = BTreeMap::from([(SERVER_CPU.to_owned(), cpu), ("peak_MiB".to_owned(), cpu)]);
             cell.add(Ok(Report { ns_per_op, metrics }));

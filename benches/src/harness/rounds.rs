@@ -5,36 +5,31 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use super::options::{Options, Slot};
+use super::plan::{self, Plan};
 use super::programs::Programs;
 use super::progress::Progress;
 use super::results::{Cell, Results};
 use super::{counts, outputs, slot};
 use crate::machine::Machine;
 use crate::runtimes::Peer;
-use crate::works::Entry;
 
 /// A slot that takes longer has hung: the slowest takes a few seconds.
 const LIMIT: Duration = Duration::from_secs(60);
 
 /// Measures what `options` ask for, prints it, and writes the files.
 pub(super) fn run(options: &Options, allocs: &Path) -> Result<ExitCode, String> {
+    let plans = plan::all(options)?;
     if cfg!(debug_assertions) {
         return Err("built without optimisation; use cargo bench".to_owned());
     }
     outputs::probe(options)?;
-    let (works, peers) = (options.works()?, options.peers()?);
-    let plan: Vec<(&Entry, Vec<&Peer>)> = works
-        .into_iter()
-        .map(|entry| (entry, peers.iter().copied().filter(|peer| entry.is_for(peer)).collect()))
-        .filter(|(_, peers): &(_, Vec<_>)| !peers.is_empty())
-        .collect();
-    let programs = Programs::build(plan.iter().flat_map(|(_, peers)| peers.iter().copied()))?;
-    let slots: usize = plan.iter().map(|(_, peers)| peers.len()).sum();
+    let programs = Programs::build(plans.iter().flat_map(|plan| plan.peers.iter().copied()))?;
+    let slots: usize = plans.iter().map(|plan| plan.peers.len()).sum();
     let mut progress = Progress::new(slots, options.rounds());
 
     let mut results = Results::new(Machine::look(options.setting()));
-    for (entry, peers) in &plan {
-        results.cells.extend(measure(options, entry, peers, &programs, allocs, &mut progress));
+    for (n, plan) in plans.iter().enumerate() {
+        results.cells.extend(measure(options, n, plan, &programs, allocs, &mut progress));
     }
     progress.done();
     results.compare();
@@ -52,24 +47,26 @@ pub(super) fn report(options: &Options, results: &Results) -> Result<ExitCode, S
     })
 }
 
-/// One work: the rounds, and in each every runtime once.
+/// One work, the `n`th: the rounds, and in each every runtime once.
 fn measure(
     options: &Options,
-    entry: &Entry,
-    peers: &[&Peer],
+    n: usize,
+    plan: &Plan,
     programs: &Programs,
     allocs: &Path,
     progress: &mut Progress,
 ) -> Vec<Cell> {
+    let Plan { entry, peers, workers } = plan;
     let slot = |peer: &Peer| Slot {
         work: entry.name.to_owned(),
         runtime: peer.name.to_owned(),
-        workers: entry.workers.unwrap_or(options.workers()),
+        workers: *workers,
         millis: options.slot().as_millis() as u64,
     };
-    let mut cells: Vec<_> = peers.iter().map(|peer| Cell::new(entry, peer)).collect();
+    let mut cells: Vec<_> = peers.iter().map(|peer| Cell::new(entry, peer, *workers)).collect();
     for round in 0..options.rounds() {
-        for (cell, peer) in cells.iter_mut().zip(peers) {
+        for place in plan::order(peers.len(), round as usize, n) {
+            let (cell, peer) = (&mut cells[place], peers[place]);
             progress.show(round, entry.name, peer.name);
             // What hung or died will do so again: once is enough, and not worth the time limit of every round.
             let report = if cell.failures.is_empty() {

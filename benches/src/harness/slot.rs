@@ -34,13 +34,12 @@ const WARM_UP: Duration = Duration::from_millis(10);
 pub(super) fn child(slot: &Slot) -> Result<ExitCode, String> {
     let entry = works::find(&slot.work).ok_or("no such work")?;
     let peer = Peer::find(&slot.runtime).ok_or("no such runtime")?;
-    let mut workers = slot.workers;
     if entry.manner == Manner::Network {
         process::allow_many_files().map_err(|error| format!("cannot open many files: {error}"))?;
-        workers = workers.min(served::keep_apart().map_err(|error| format!("no processors: {error}"))?);
+        served::keep_apart().map_err(|error| format!("no processors: {error}"))?;
         served::measure_for(Duration::from_millis(slot.millis));
     }
-    let runtime = peer.start(workers).map_err(|error| format!("cannot start {}: {error}", peer.name))?;
+    let runtime = peer.start(slot.workers).map_err(|error| format!("cannot start {}: {error}", peer.name))?;
     let work = (entry.make)(Size::Full);
 
     let mut samples = Vec::new();

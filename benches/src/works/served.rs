@@ -65,15 +65,15 @@ pub(crate) fn measure_for(window: Duration) {
     WINDOW.get_or_init(|| window);
 }
 
-/// Gives this process half of the processors and the clients it will start the other half; how many this one has now.
+/// Gives this process half of the processors and the clients it will start the other half.
 ///
 /// # Errors
 /// What the system says.
-pub(crate) fn keep_apart() -> io::Result<usize> {
+pub(crate) fn keep_apart() -> io::Result<()> {
     let (server, client) = process::halves()?;
     process::keep_to(&server)?;
     APART.get_or_init(|| client);
-    Ok(server.len())
+    Ok(())
 }
 
 /// Starts the client and gives what it says: as a process, but in tests, whose program is not ours, as a thread.

@@ -160,7 +160,7 @@ mod tests {
     fn a_work_that_failed_everywhere_is_drawn_too() {
         let entry = works::find("fib").expect("there is one");
         let mut results = Results::new(Machine::look(Setting { workers: 1, rounds: 0, slot_ms: 0 }));
-        results.cells.push(Cell::new(entry, &PEERS[0]));
+        results.cells.push(Cell::new(entry, &PEERS[0], 1));
         results.compare();
         let drawn = all(&results);
         assert_eq!(drawn.len(), 2);
