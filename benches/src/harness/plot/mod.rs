@@ -2,10 +2,11 @@
 
 use super::results::{Cell, Results};
 use super::table;
-use crate::runtimes::{Peer, TOKIO, Workers};
+use crate::runtimes::TOKIO;
 use scale::Scale;
 use svg::{Anchor, Fill, GRID, INK, PALE, Svg};
 
+mod mark;
 mod scale;
 mod svg;
 
@@ -27,21 +28,6 @@ pub(super) fn all(results: &Results) -> Vec<(String, String)> {
     std::iter::once((OVERVIEW.to_owned(), overview(results))).chain(works).collect()
 }
 
-/// A runtime's colour; those with one worker are hollow.
-fn mark(runtime: &str) -> (&'static str, Fill) {
-    let colour = match runtime {
-        name if name.starts_with("treescope") => "#1a7f37",
-        name if name.starts_with("tokio") => "#2f6fb7",
-        "async_executor" => "#bc4c00",
-        "rayon" => "#8250df",
-        "chili" => "#bf3989",
-        "futures_unordered" => "#9a6700",
-        _ => INK,
-    };
-    let one = Peer::find(runtime).is_some_and(|peer| peer.workers == Workers::One);
-    (colour, if one { Fill::Hollow } else { Fill::Solid })
-}
-
 /// Each work a row, each runtime a dot: how its time compares with tokio's.
 fn overview(results: &Results) -> String {
     let rows: Vec<_> =
@@ -61,8 +47,7 @@ fn overview(results: &Results) -> String {
     names.retain(|name| *name != TOKIO);
     for (n, name) in names.into_iter().enumerate() {
         let (x, y) = (26.0 + (n % 5) as f64 * 164.0, TOP - 4.0 + (n / 5) as f64 * 20.0);
-        let (colour, fill) = mark(name);
-        svg.dot((x, y - 4.0), 5.0, colour, fill, name);
+        svg.mark((x, y - 4.0), 5.0, mark::of(name), name);
         svg.text(x + 11.0, y, 12.0, Anchor::Start, INK, name);
     }
 
@@ -76,9 +61,8 @@ fn overview(results: &Results) -> String {
         // treescope last, so that nothing covers it.
         for cell in cells.iter().filter(|cell| cell.runtime != TOKIO).rev() {
             let Some(ratio) = cell.ratio_to_tokio else { continue };
-            let (colour, fill) = mark(cell.runtime);
             let title = format!("{} on {}: {} of tokio", cell.work, cell.runtime, table::times(ratio));
-            svg.dot((scale.place(ratio), y), 5.5, colour, fill, title);
+            svg.mark((scale.place(ratio), y), 5.5, mark::of(cell.runtime), title);
         }
     }
     svg.text((LEFT + WIDTH - RIGHT) / 2.0, bottom + 36.0, 12.0, Anchor::Middle, PALE, "left is faster");
@@ -103,14 +87,14 @@ fn work(results: &Results, cells: &[Cell]) -> String {
             svg.text(LEFT + 10.0, y + 4.5, 13.0, Anchor::Start, "#cf222e", "failed");
             continue;
         };
-        let (colour, fill) = mark(cell.runtime);
-        svg.line((scale.place(min), y), (scale.place(max), y), 2.0, colour);
+        let mark = mark::of(cell.runtime);
+        svg.line((scale.place(min), y), (scale.place(max), y), 2.0, mark.colour);
         for (round, &time) in cell.rounds.iter().enumerate() {
             let Some(time) = time else { continue };
             let title = format!("round {}: {}", round + 1, table::time(time));
-            svg.dot((scale.place(time), y), 3.5, colour, Fill::Faint, title);
+            svg.mark((scale.place(time), y), 3.5, mark::Mark { fill: Fill::Faint, ..mark }, title);
         }
-        svg.dot((scale.place(median), y), 6.0, colour, fill, format_args!("median {}", table::time(median)));
+        svg.mark((scale.place(median), y), 6.0, mark, format_args!("median {}", table::time(median)));
         svg.text(WIDTH - 20.0, y + 4.5, 13.0, Anchor::End, INK, table::time(median));
     }
     svg.done()
