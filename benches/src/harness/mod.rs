@@ -43,9 +43,7 @@ pub fn main(allocs: Option<&Path>) -> ExitCode {
             options::list(&options);
             Ok(ExitCode::SUCCESS)
         }
-        None if !options.from.is_empty() => {
-            results::Results::read(&options.from).and_then(|results| rounds::report(&options, &results))
-        }
+        None if !options.from.is_empty() => rounds::again(&options),
         None => allocs
             .ok_or_else(|| {
                 "this program runs slots for another; measure with: cargo bench -p benches".to_owned()

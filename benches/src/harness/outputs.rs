@@ -28,19 +28,19 @@ pub(super) fn probe(options: &Options) -> Result<(), String> {
 ///
 /// # Errors
 /// All that failed.
-pub(super) fn write(options: &Options, results: &Results) -> Result<(), String> {
+pub(super) fn write(options: &Options, runs: &[Results]) -> Result<(), String> {
     let mut failures = Failures::default();
-    if let Some(file) = &options.json {
-        failures.note(file, results.json().map_err(io::Error::other).and_then(|text| fs::write(file, text)));
+    if let (Some(file), [run]) = (&options.json, runs) {
+        failures.note(file, run.json().map_err(io::Error::other).and_then(|text| fs::write(file, text)));
     }
-    let text = table::markdown(results);
+    let text = table::markdown(runs);
     failures.note(Path::new("the terminal"), writeln!(io::stdout(), "{text}"));
     if let Some(file) = &options.markdown {
         failures.note(file, fs::write(file, &text));
     }
     if let Some(dir) = &options.plots {
         failures.note(dir, fs::create_dir_all(dir));
-        for (name, svg) in plot::all(results) {
+        for (name, svg) in plot::all(runs) {
             let file = dir.join(name);
             failures.note(&file, fs::write(&file, svg));
         }
@@ -127,7 +127,7 @@ mod tests {
         let dir = Dir::new("failing");
         let (json, markdown) = (dir.0.join("out.json"), dir.0.join("none/out.md"));
         let results = Results::new(Machine::look(Setting { workers: 1, rounds: 1, slot_ms: 1 }));
-        let error = write(&options(&[("--markdown", &markdown), ("--json", &json)]), &results)
+        let error = write(&options(&[("--markdown", &markdown), ("--json", &json)]), &[results])
             .expect_err("the table has no directory");
         assert!(error.contains("out.md") && json.exists(), "{error}");
     }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
@@ -60,31 +60,50 @@ pub(super) struct Cell {
     pub(super) failures: Vec<String>,
 }
 
+/// What is drawn of a [`Cell`].
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Shown<'a> {
+    /// Whether it is the server's processor time.
+    pub(super) server: bool,
+    pub(super) median: Option<f64>,
+    /// Empty in files that have the median only.
+    pub(super) rounds: &'a [Option<f64>],
+    pub(super) of_tokio: Option<f64>,
+}
+
 impl Results {
     pub(super) fn new(machine: Machine) -> Self {
         Self { machine, cells: Vec::new() }
     }
 
-    /// What earlier runs wrote, as of one run on the first one's machine.
+    /// What earlier runs wrote. Each keeps its machine: commits and rounds differ.
     ///
     /// # Errors
-    /// If a file cannot be read or is none of the harness's.
-    pub(super) fn read(files: &[PathBuf]) -> Result<Self, String> {
-        let read = |file: &PathBuf| -> Result<Self, String> {
-            let text = fs::read_to_string(file).map_err(|error| format!("{}: {error}", file.display()))?;
-            // Names are `&'static str` everywhere; a program that reads a few files and ends may leak them.
-            let text: &'static str = text.leak();
-            let mut results: Results =
-                serde_json::from_str(text).map_err(|error| format!("{}: {error}", file.display()))?;
-            for cell in &mut results.cells {
-                cell.about = works::find(cell.work).map_or("", |entry| entry.about);
+    /// If a file cannot be read or is none of the harness's, or if two of them have the same work: whose would be shown?
+    pub(super) fn read_all(files: &[PathBuf]) -> Result<Vec<Self>, String> {
+        let mut files_of = BTreeMap::new();
+        let mut runs = Vec::new();
+        for file in files {
+            let results = Self::read(file)?;
+            for cells in results.by_work() {
+                let Some(work) = cells.first().map(|cell| cell.work) else { continue };
+                if let Some(other) = files_of.insert(work, file) {
+                    return Err(format!("{work} is in {} and in {}", other.display(), file.display()));
+                }
             }
-            Ok(results)
-        };
-        let mut all = files.iter().map(read);
-        let mut results = all.next().ok_or("no file")??;
-        for more in all {
-            results.cells.extend(more?.cells);
+            runs.push(results);
+        }
+        Ok(runs)
+    }
+
+    fn read(file: &Path) -> Result<Self, String> {
+        let text = fs::read_to_string(file).map_err(|error| format!("{}: {error}", file.display()))?;
+        // Names are `&'static str` everywhere; a program that reads a few files and ends may leak them.
+        let text: &'static str = text.leak();
+        let mut results: Self =
+            serde_json::from_str(text).map_err(|error| format!("{}: {error}", file.display()))?;
+        for cell in &mut results.cells {
+            cell.about = works::find(cell.work).map_or("", |entry| entry.about);
         }
         Ok(results)
     }
@@ -112,6 +131,16 @@ impl Results {
     /// For programs.
     pub(super) fn json(&self) -> Result<String, String> {
         serde_json::to_string_pretty(self).map(|text| text + "\n").map_err(|error| error.to_string())
+    }
+
+    /// How many workers those that have several had in this work, if that is known.
+    pub(super) fn workers(&self, cells: &[Cell]) -> usize {
+        cells.iter().find_map(|cell| cell.workers).unwrap_or(self.machine.setting.workers)
+    }
+
+    /// The same, where it is not what the run was told.
+    pub(super) fn other_workers(&self, cells: &[Cell]) -> Option<usize> {
+        Some(self.workers(cells)).filter(|&workers| workers != self.machine.setting.workers)
     }
 
     /// The cells, work by work.
@@ -181,6 +210,20 @@ impl Cell {
         }
     }
 
+    /// What is to be looked at, per operation in ns: the server's processor time if there is a server, for the time is
+    /// that of the slower end; else the time.
+    pub(super) fn shown(&self) -> Shown<'_> {
+        if let Some(&cpu) = self.metrics.get(SERVER_CPU) {
+            return Shown {
+                server: true,
+                median: Some(cpu),
+                rounds: self.server_cpu().unwrap_or_default(),
+                of_tokio: self.server_cpu_ratio_to_tokio,
+            };
+        }
+        Shown { server: false, median: self.median_ns, rounds: &self.rounds, of_tokio: self.ratio_to_tokio }
+    }
+
     /// The server's processor time per operation in each round, if there is a server.
     fn server_cpu(&self) -> Option<&[Option<f64>]> {
         self.metric_rounds.get(SERVER_CPU).map(Vec::as_slice)
@@ -195,8 +238,6 @@ impl Cell {
 
 #[cfg(test)]
 mod tests {
-    use std::path::Path;
-
     use super::*;
     use crate::machine::Setting;
 
@@ -215,7 +256,7 @@ mod tests {
         let files = published();
         assert!(!files.is_empty());
         for file in files {
-            let results = Results::read(std::slice::from_ref(&file)).expect("the harness wrote it");
+            let results = Results::read(&file).expect("the harness wrote it");
             assert!(!results.cells.is_empty(), "{} holds nothing", file.display());
             let written = fs::read_to_string(&file).expect("it has just been read");
             assert!(results.json().expect("numbers can be written") == written, "{} differs", file.display());
@@ -252,6 +293,13 @@ mod tests {
     }
 
     #[test]
+    fn a_work_that_is_in_two_files_is_an_error_that_names_it() {
+        let file = published().remove(0);
+        let error = Results::read_all(&[file.clone(), file]).expect_err("all its works are there twice");
+        assert!(error.contains(" is in "), "{error}");
+    }
+
+    #[test]
     fn a_servers_processor_time_is_compared_round_by_round() {
         // The machine was twice as slow in the second round: medians of each would say 2/3.
         let mut results = Results::new(Machine::look(Setting { workers: 1, rounds: 3, slot_ms: 0 }));
@@ -266,7 +314,7 @@ mod tests {
     #[test]
     fn a_file_that_is_none_of_the_harness_is_an_error_that_names_it() {
         let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("Cargo.toml");
-        let error = Results::read(&[file]).expect_err("it is no JSON");
+        let error = Results::read(&file).expect_err("it is no JSON");
         assert!(error.contains("Cargo.toml"), "{error}");
     }
 }

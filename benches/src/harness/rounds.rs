@@ -34,17 +34,24 @@ pub(super) fn run(options: &Options, allocs: &Path) -> Result<ExitCode, String> 
     progress.done();
     results.compare();
 
-    report(options, &results)
+    report(options, &[results])
 }
 
-/// Prints `results`, and writes the files that `options` ask for.
-pub(super) fn report(options: &Options, results: &Results) -> Result<ExitCode, String> {
-    outputs::write(options, results)?;
-    Ok(if results.cells.iter().all(|cell| cell.failures.is_empty()) {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::FAILURE
-    })
+/// Prints and draws what earlier runs wrote.
+pub(super) fn again(options: &Options) -> Result<ExitCode, String> {
+    if options.json.is_some() && options.from.len() > 1 {
+        return Err("--json writes one run: give --from one file".to_owned());
+    }
+    outputs::probe(options)?;
+    let mut runs = Results::read_all(&options.from)?;
+    options.keep_wanted(&mut runs)?;
+    report(options, &runs)
+}
+
+fn report(options: &Options, runs: &[Results]) -> Result<ExitCode, String> {
+    outputs::write(options, runs)?;
+    let all_ran = runs.iter().flat_map(|run| &run.cells).all(|cell| cell.failures.is_empty());
+    Ok(if all_ran { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 /// One work, the `n`th: the rounds, and in each every runtime once.
