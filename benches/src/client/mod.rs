@@ -174,7 +174,7 @@ impl Clock {
             && now - self.start >= self.length
             && !self.latencies.is_empty()
         {
-            // The server's processor time is read at both: at each as many messages are half served.
+            // The server's processor time is read at both, and at both messages are half served.
             say(END)?;
             self.phase = Phase::Over;
             self.elapsed = now - self.start;

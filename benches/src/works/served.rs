@@ -5,7 +5,7 @@ use std::net::TcpListener;
 use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::{SERVER_CPU, Sample, Size};
 use crate::client::{self, END, Kind, Load, START, Seen};
@@ -32,9 +32,9 @@ impl Served {
             millis: WINDOW.get().map_or(self.size.pick(300, 50, 5), |window| window.as_millis() as u64),
         };
         let client = start(&load, self.size);
-        let watch = thread::spawn(move || watch(client, process::cpu_time));
+        let watch = thread::spawn(move || watch(client, || (process::cpu_time(), Instant::now())));
         server(listener);
-        let (seen, cpu) = watch.join().expect("nothing there panics").expect("the client ran to its end");
+        let (seen, share) = watch.join().expect("nothing there panics").expect("the client ran to its end");
 
         // What a broadcast costs, it costs per listener.
         let each = match self.kind {
@@ -47,7 +47,7 @@ impl Served {
             ops_in_all: seen.messages_in_all * each,
             elapsed: Duration::from_nanos(seen.elapsed_ns),
             metrics: vec![
-                (SERVER_CPU, cpu.as_nanos() as f64 / ops as f64),
+                (SERVER_CPU, share * seen.elapsed_ns as f64 / ops as f64),
                 ("p50_µs", seen.p50_ns as f64 / 1e3),
                 ("p99_µs", seen.p99_ns as f64 / 1e3),
             ],
@@ -100,24 +100,27 @@ fn start(load: &Load, size: Size) -> (Box<dyn Read + Send>, Option<Child>) {
     (Box::new(process.stdout.take().expect("it is piped")), Some(process))
 }
 
-/// What the client saw, and the processor time, which `cpu_time` tells, that this process took while it was measured.
-/// Not what came after: the messages that were then still on their way are not among those it is divided by.
+/// What the client saw, and how many processors this process kept busy while it was measured; `clocks` tells the
+/// processor time and the time. Not what came after: the messages that were then still on their way are not counted.
+///
+/// A share and not the processor time, for the server may be so busy that this thread hears of start and end some
+/// milliseconds late, and not equally late.
 fn watch(
     (client, process): (Box<dyn Read + Send>, Option<Child>),
-    cpu_time: impl Fn() -> Duration,
-) -> io::Result<(Seen, Duration)> {
+    clocks: impl Fn() -> (Duration, Instant),
+) -> io::Result<(Seen, f64)> {
     let mut lines = BufReader::new(client).lines();
     let mut line = || lines.next().ok_or_else(|| io::Error::other("the client gave up"))?;
     let mut at = |what: &str| {
         let said = line()?;
-        let time = cpu_time();
-        if said == what { Ok(time) } else { Err(io::Error::other(said)) }
+        let now = clocks();
+        if said == what { Ok(now) } else { Err(io::Error::other(said)) }
     };
-    let (start, end) = (at(START)?, at(END)?);
-    let cpu = end.saturating_sub(start);
+    let ((cpu_before, start), (cpu_after, end)) = (at(START)?, at(END)?);
+    let share = cpu_after.saturating_sub(cpu_before).as_secs_f64() / (end - start).as_secs_f64();
     let last = line()?;
     process.map(|mut process| process.wait()).transpose()?;
-    Ok((serde_json::from_str(&last)?, cpu))
+    Ok((serde_json::from_str(&last)?, share))
 }
 
 #[cfg(test)]
@@ -140,19 +143,24 @@ mod tests {
         }
     }
 
-    fn watched(lines: Vec<String>) -> io::Result<(Seen, Duration)> {
-        let said = Arc::new(AtomicU64::new(0));
+    /// Until the end the server keeps two processors busy, and then, to the last line, a hundred.
+    fn watched(lines: Vec<String>) -> io::Result<(Seen, f64)> {
+        let (said, start) = (Arc::new(AtomicU64::new(0)), Instant::now());
         let client = Lines(lines, said.clone());
-        watch((Box::new(client), None), || Duration::from_secs(said.load(Ordering::Relaxed)))
+        watch((Box::new(client), None), || {
+            let said = said.load(Ordering::Relaxed);
+            let cpu = if said < 3 { 2 * said } else { 100 };
+            (Duration::from_secs(cpu), start + Duration::from_secs(said))
+        })
     }
 
     #[test]
     fn processor_time_is_that_of_the_measured_window() {
         let seen = Seen { messages: 2, messages_in_all: 9, elapsed_ns: 1, p50_ns: 1, p99_ns: 1 };
         let seen = serde_json::to_string(&seen).expect("numbers can be written");
-        let (seen, cpu) = watched(vec![format!("{START}\n"), format!("{END}\n"), format!("{seen}\n")])
+        let (seen, share) = watched(vec![format!("{START}\n"), format!("{END}\n"), format!("{seen}\n")])
             .expect("the client says all it has to");
-        assert_eq!((seen.messages, cpu), (2, Duration::from_secs(1)));
+        assert_eq!((seen.messages, share), (2, 2.0));
     }
 
     #[test]
