@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use mio::Events;
 
-use super::{Clock, Load, MESSAGE, Sockets, number, wrong};
+use super::{Clock, Load, MESSAGE, Say, Sockets, number, wrong};
 
 /// A listener's stream of messages.
 #[derive(Default)]
@@ -29,7 +29,7 @@ pub(super) fn run(
     load: &Load,
     sockets: &mut Sockets,
     clock: &mut Clock,
-    started: &mut dyn FnMut() -> io::Result<()>,
+    say: &mut Say<'_>,
 ) -> io::Result<()> {
     let publisher = load.connections;
     let mut listeners: Vec<_> = (0..load.connections).map(|_| Listener::default()).collect();
@@ -37,7 +37,7 @@ pub(super) fn run(
     let mut buf = vec![0; 64 * 1024];
     let mut events = Events::with_capacity(1024);
     loop {
-        let goes_on = clock.goes_on(started)?;
+        let goes_on = clock.goes_on(say)?;
         while goes_on && (flight.messages.len() as u64) < load.in_flight {
             sockets.send(publisher, flight.first + flight.messages.len() as u64)?;
             flight.messages.push_back((Instant::now(), load.connections));

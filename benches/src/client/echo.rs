@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use mio::Events;
 
-use super::{Clock, Load, MESSAGE, Sockets, number, wrong};
+use super::{Clock, Load, MESSAGE, Say, Sockets, number, wrong};
 
 struct Connection {
     /// The number of the next message to come back.
@@ -21,7 +21,7 @@ pub(super) fn run(
     load: &Load,
     sockets: &mut Sockets,
     clock: &mut Clock,
-    started: &mut dyn FnMut() -> io::Result<()>,
+    say: &mut Say<'_>,
 ) -> io::Result<()> {
     let mut connections = Vec::new();
     for n in 0..load.connections {
@@ -31,7 +31,7 @@ pub(super) fn run(
     let mut events = Events::with_capacity(1024);
     let mut on_their_way = load.connections;
     while on_their_way > 0 {
-        let goes_on = clock.goes_on(started)?;
+        let goes_on = clock.goes_on(say)?;
         sockets.wait(&mut events)?;
         for event in &events {
             let n = event.token().0;

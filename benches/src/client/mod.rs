@@ -54,20 +54,23 @@ pub struct Seen {
 
 /// Said when the warm-up is over.
 pub const START: &str = "start";
+/// Said when measuring is, while the last messages are still on their way.
+pub const END: &str = "end";
 /// Bytes of a message; the first eight are its number.
 pub const MESSAGE: usize = 64;
 
-/// Connects, measures, and says on `out` first [`START`] and then, in a line of JSON, what it [saw](Seen).
+/// Connects, measures, and says on `out` first [`START`], then [`END`], and at last, in a line of JSON, what it
+/// [saw](Seen).
 ///
 /// # Errors
 /// If a connection fails, ends early, or brings anything but what was sent.
 pub fn run(load: &Load, mut out: impl Write) -> io::Result<()> {
     let mut sockets = Sockets::connect(load)?;
     let mut clock = Clock::new(load);
-    let mut started = || writeln!(out, "{START}").and_then(|()| out.flush());
+    let mut say = |what: &str| writeln!(out, "{what}").and_then(|()| out.flush());
     match load.kind {
-        Kind::Echo => echo::run(load, &mut sockets, &mut clock, &mut started)?,
-        Kind::Broadcast => broadcast::run(load, &mut sockets, &mut clock, &mut started)?,
+        Kind::Echo => echo::run(load, &mut sockets, &mut clock, &mut say)?,
+        Kind::Broadcast => broadcast::run(load, &mut sockets, &mut clock, &mut say)?,
     }
     let seen = serde_json::to_string(&clock.seen()?)?;
     writeln!(out, "{seen}")?;
@@ -123,6 +126,9 @@ impl Sockets {
     }
 }
 
+/// Tells who started this process how far it is.
+type Say<'a> = dyn FnMut(&str) -> io::Result<()> + 'a;
+
 /// When to begin and to end measuring, and what was measured in between.
 struct Clock {
     /// When the warm-up is over; then, when measuring began.
@@ -158,16 +164,18 @@ impl Clock {
     /// Looked at after each batch of arrivals; whether to send more. Goes on until there is something to tell, for on a busy
     /// machine a whole measurement may pass without a message. What is on its way then is still waited for: closed
     /// with something to read, a connection is reset, and the server would see an error.
-    fn goes_on(&mut self, started: &mut dyn FnMut() -> io::Result<()>) -> io::Result<bool> {
+    fn goes_on(&mut self, say: &mut Say<'_>) -> io::Result<bool> {
         let now = Instant::now();
         if self.phase == Phase::WarmUp && now >= self.start {
-            started()?;
+            say(START)?;
             self.phase = Phase::Measuring;
             self.start = Instant::now();
         } else if self.phase == Phase::Measuring
             && now - self.start >= self.length
             && !self.latencies.is_empty()
         {
+            // The server's processor time is read at both, and at both messages are half served.
+            say(END)?;
             self.phase = Phase::Over;
             self.elapsed = now - self.start;
         }
@@ -209,4 +217,32 @@ fn wrong(expected: u64, got: u64) -> io::Error {
 /// The number of a message.
 fn number(message: &[u8]) -> u64 {
     message.first_chunk().map_or(u64::MAX, |bytes| u64::from_be_bytes(*bytes))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_end_is_said_before_the_last_messages_have_come_and_those_are_not_measured() {
+        let addr = SocketAddr::from(([127, 0, 0, 1], 1));
+        let load = Load { addr, kind: Kind::Echo, connections: 1, in_flight: 1, millis: 0 };
+        let mut clock = Clock::new(&load);
+        let mut said = Vec::new();
+        let mut say = |what: &str| {
+            said.push(what.to_owned());
+            Ok(())
+        };
+        let now = Instant::now();
+        clock.arrived(now, now);
+        assert!(clock.goes_on(&mut say).expect("nothing fails"), "measuring begins");
+        assert!(clock.goes_on(&mut say).expect("nothing fails"), "nothing has come that could be measured");
+        clock.arrived(now, now);
+        assert!(!clock.goes_on(&mut say).expect("nothing fails"));
+        clock.arrived(now, now);
+        assert!(!clock.goes_on(&mut say).expect("nothing fails"));
+        assert_eq!(said, [START, END]);
+        let seen = clock.seen().expect("one message was measured");
+        assert_eq!((seen.messages, seen.messages_in_all), (1, 3));
+    }
 }

@@ -131,12 +131,11 @@ fn ops(arguments: &[String]) -> Result<f64, String> {
 pub(super) fn child(count: &Count) -> Result<ExitCode, String> {
     let entry = works::find(&count.work).ok_or("no such work")?;
     let peer = Peer::find(&count.runtime).ok_or("no such runtime")?;
-    let mut workers = count.workers;
     if entry.manner == Manner::Network {
         this_process::allow_many_files().map_err(text)?;
-        workers = workers.min(served::keep_apart().map_err(text)?);
+        served::keep_apart().map_err(text)?;
     }
-    let runtime = peer.start(workers).map_err(text)?;
+    let runtime = peer.start(count.workers).map_err(text)?;
     let size = if count.size == "full" { Size::Full } else { Size::Counted };
     let work = (entry.make)(size);
     let mut ops = 0;

@@ -1,8 +1,8 @@
 //! Who runs when, and what becomes of the times.
 //!
 //! Each slot (one work on one runtime in one round) is a process of its own: a fresh heap, a peak of memory that is
-//! this slot's alone, and a runtime that hangs or dies costs one slot. Within a work the rounds go A B C A B C, so that
-//! whatever else the machine does falls on all runtimes alike, and a ratio compares neighbours in time.
+//! this slot's alone, and a runtime that hangs or dies costs one slot. Within a work the rounds go A B C, B C A, C A B, so
+//! that whatever else the machine does falls on all runtimes alike, and a ratio compares neighbours in time.
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -11,6 +11,8 @@ use clap::Parser;
 
 mod counts;
 mod options;
+mod outputs;
+mod plan;
 mod plot;
 mod programs;
 mod progress;
@@ -41,9 +43,7 @@ pub fn main(allocs: Option<&Path>) -> ExitCode {
             options::list(&options);
             Ok(ExitCode::SUCCESS)
         }
-        None if !options.from.is_empty() => {
-            results::Results::read(&options.from).and_then(|results| rounds::report(&options, &results))
-        }
+        None if !options.from.is_empty() => rounds::again(&options),
         None => allocs
             .ok_or_else(|| {
                 "this program runs slots for another; measure with: cargo bench -p benches".to_owned()
@@ -51,7 +51,9 @@ pub fn main(allocs: Option<&Path>) -> ExitCode {
             .and_then(|allocs| rounds::run(&options, allocs)),
     };
     outcome.unwrap_or_else(|error| {
-        eprintln!("error: {error}");
+        for line in error.lines() {
+            eprintln!("error: {line}");
+        }
         ExitCode::FAILURE
     })
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 
+use super::results::Results;
 use crate::client::Load;
 use crate::machine::Setting;
 use crate::runtimes::{PEERS, Peer};
@@ -12,7 +13,7 @@ use crate::works::{self, Entry};
 
 /// The same work on treescope and on its peers, in one interleaved run.
 #[derive(Debug, Parser)]
-#[command(name = "cargo bench -p benches --")]
+#[command(name = "benches", bin_name = "cargo bench -p benches --")]
 pub(super) struct Options {
     /// Only these works, comma-separated; a name stands for its variants as well.
     #[arg(long, value_delimiter = ',', value_name = "WORK")]
@@ -29,8 +30,14 @@ pub(super) struct Options {
     /// Workers of each runtime that has several. Default: as many as processors.
     #[arg(long, value_parser = clap::value_parser!(u16).range(1..))]
     workers: Option<u16>,
-    /// Measures nothing: prints and draws what earlier runs wrote with --json, comma-separated.
-    #[arg(long, value_name = "FILE", value_delimiter = ',')]
+    /// Measures nothing: prints and draws what earlier runs wrote with --json, comma-separated; of that what --only and
+    /// --runtimes name.
+    #[arg(
+        long,
+        value_name = "FILE",
+        value_delimiter = ',',
+        conflicts_with_all = ["quick", "rounds", "workers", "counts", "list"]
+    )]
     pub(super) from: Vec<PathBuf>,
     /// Writes all results, rounds included.
     #[arg(long, value_name = "FILE")]
@@ -118,10 +125,9 @@ impl Options {
     /// # Errors
     /// If a name in `--only` is no work's.
     pub(super) fn works(&self) -> Result<Vec<&'static Entry>, String> {
-        let named = |entry: &Entry, name: &str| {
-            entry.name == name || entry.name.strip_prefix(name).is_some_and(|rest| rest.starts_with('/'))
-        };
-        if let Some(unknown) = self.only.iter().find(|name| !works::all().any(|entry| named(entry, name))) {
+        if let Some(unknown) =
+            self.only.iter().find(|name| !works::all().any(|entry| stands_for(name, entry.name)))
+        {
             return Err(format!("there is no work `{unknown}`; --list shows them"));
         }
         let wanted = |entry: &&Entry| {
@@ -129,9 +135,9 @@ impl Options {
                 return !(self.quick && entry.is_variant());
             }
             // A variant that is asked for by its full name runs in quick runs as well.
-            self.only
-                .iter()
-                .any(|name| entry.name == name || (named(entry, name) && !(self.quick && entry.is_variant())))
+            self.only.iter().any(|name| {
+                entry.name == name || (stands_for(name, entry.name) && !(self.quick && entry.is_variant()))
+            })
         };
         Ok(works::all().filter(wanted).collect())
     }
@@ -148,6 +154,28 @@ impl Options {
             |peer: &&Peer| self.runtimes.is_empty() || self.runtimes.iter().any(|name| name == peer.name);
         Ok(PEERS.iter().filter(wanted).collect())
     }
+
+    /// Leaves of earlier runs what is asked for.
+    ///
+    /// # Errors
+    /// If a name is unknown, or nothing is left.
+    pub(super) fn keep_wanted(&self, runs: &mut Vec<Results>) -> Result<(), String> {
+        self.works()?;
+        self.peers()?;
+        for run in runs.iter_mut() {
+            run.cells.retain(|cell| {
+                (self.only.is_empty() || self.only.iter().any(|name| stands_for(name, cell.work)))
+                    && (self.runtimes.is_empty() || self.runtimes.iter().any(|name| name == cell.runtime))
+            });
+        }
+        runs.retain(|run| !run.cells.is_empty());
+        if runs.is_empty() { Err("nothing in these files is asked for".to_owned()) } else { Ok(()) }
+    }
+}
+
+/// Whether a name on the command line is that of `work` or of the work that it is a variant of.
+fn stands_for(name: &str, work: &str) -> bool {
+    work.strip_prefix(name).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
 /// `--list`.
@@ -163,5 +191,55 @@ pub(super) fn list(options: &Options) {
             .map(|entry| entry.name)
             .collect();
         println!("  {:<22} {}", peer.name, works.join(", "));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::harness::plan;
+    use crate::harness::results::Cell;
+    use crate::machine::Machine;
+
+    fn parsed(arguments: &[&str]) -> Result<Options, clap::Error> {
+        Options::try_parse_from([&["target/peers-7a2d"], arguments].concat())
+    }
+
+    #[test]
+    fn help_says_how_it_is_run() {
+        let help = parsed(&["--help"]).expect_err("help is no run").to_string();
+        assert!(help.contains("Usage: cargo bench -p benches -- [OPTIONS]"), "{help}");
+    }
+
+    #[test]
+    fn a_work_that_no_runtime_asked_for_can_do_is_an_error() {
+        let options = parsed(&["--only", "echo", "--runtimes", "rayon"]).expect("both are known");
+        assert!(plan::all(&options).is_err());
+    }
+
+    #[test]
+    fn earlier_runs_take_no_options_that_are_of_a_run() {
+        for option in [&["--quick"][..], &["--rounds", "3"], &["--workers", "1"], &["--counts"], &["--list"]]
+        {
+            assert!(parsed(&[&["--from", "a.json"], option].concat()).is_err(), "{option:?}");
+        }
+    }
+
+    #[test]
+    fn of_earlier_runs_the_works_and_runtimes_asked_for_are_left() {
+        let left = |arguments: &[&str]| {
+            let mut run = Results::new(Machine::look(Setting { workers: 1, rounds: 0, slot_ms: 0 }));
+            for (work, peer) in [("fib", &PEERS[0]), ("echo/1", &PEERS[0]), ("echo/1", &PEERS[2])] {
+                run.cells.push(Cell::new(works::find(work).expect("there is one"), peer, 1));
+            }
+            let mut runs = vec![run];
+            parsed(arguments).map_err(|error| error.to_string())?.keep_wanted(&mut runs)?;
+            Ok::<_, String>(runs.iter().map(|run| run.cells.len()).sum())
+        };
+        assert_eq!(left(&[]), Ok(3));
+        assert_eq!(left(&["--only", "echo"]), Ok(2));
+        assert_eq!(left(&["--only", "echo", "--runtimes", "tokio"]), Ok(1));
+        assert!(left(&["--only", "skynet"]).is_err());
+        assert!(left(&["--only", "no_such_work"]).is_err());
     }
 }

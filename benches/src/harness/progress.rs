@@ -3,7 +3,7 @@
 use std::io::{IsTerminal, Write, stderr};
 use std::time::{Duration, Instant};
 
-/// On a terminal one line, rewritten; otherwise only what [`Progress::say`] is told.
+/// On a terminal one line, rewritten; otherwise a line per round and what [`Progress::say`] is told.
 #[derive(Debug)]
 pub(super) struct Progress {
     start: Instant,
@@ -41,6 +41,13 @@ impl Progress {
     /// It has run.
     pub(super) fn step(&mut self) {
         self.steps += 1;
+    }
+
+    /// This round of a work has run.
+    pub(super) fn round(&self, round: u32, work: &str) {
+        if !self.terminal {
+            self.say(&format!("{work}, round {} of {}", round + 1, self.rounds));
+        }
     }
 
     /// A line that stays.

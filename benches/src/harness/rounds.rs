@@ -1,88 +1,79 @@
 //! All works, all runtimes, round by round.
 
-use std::fs;
 use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use super::options::{Options, Slot};
+use super::plan::{self, Plan};
 use super::programs::Programs;
 use super::progress::Progress;
 use super::results::{Cell, Results};
-use super::{counts, plot, slot, table};
+use super::{counts, outputs, slot};
 use crate::machine::Machine;
 use crate::runtimes::Peer;
-use crate::works::Entry;
 
 /// A slot that takes longer has hung: the slowest takes a few seconds.
 const LIMIT: Duration = Duration::from_secs(60);
 
 /// Measures what `options` ask for, prints it, and writes the files.
 pub(super) fn run(options: &Options, allocs: &Path) -> Result<ExitCode, String> {
+    let plans = plan::all(options)?;
     if cfg!(debug_assertions) {
         return Err("built without optimisation; use cargo bench".to_owned());
     }
-    let (works, peers) = (options.works()?, options.peers()?);
-    let plan: Vec<(&Entry, Vec<&Peer>)> = works
-        .into_iter()
-        .map(|entry| (entry, peers.iter().copied().filter(|peer| entry.is_for(peer)).collect()))
-        .filter(|(_, peers): &(_, Vec<_>)| !peers.is_empty())
-        .collect();
-    let programs = Programs::build(plan.iter().flat_map(|(_, peers)| peers.iter().copied()))?;
-    let slots: usize = plan.iter().map(|(_, peers)| peers.len()).sum();
+    outputs::probe(options)?;
+    let programs = Programs::build(plans.iter().flat_map(|plan| plan.peers.iter().copied()))?;
+    let slots: usize = plans.iter().map(|plan| plan.peers.len()).sum();
     let mut progress = Progress::new(slots, options.rounds());
 
     let mut results = Results::new(Machine::look(options.setting()));
-    for (entry, peers) in &plan {
-        results.cells.extend(measure(options, entry, peers, &programs, allocs, &mut progress));
+    for (n, plan) in plans.iter().enumerate() {
+        results.cells.extend(measure(options, n, plan, &programs, allocs, &mut progress));
     }
     progress.done();
     results.compare();
 
-    report(options, &results)
+    report(options, &[results])
 }
 
-/// Prints `results`, and writes the files that `options` ask for.
-pub(super) fn report(options: &Options, results: &Results) -> Result<ExitCode, String> {
-    let text = table::markdown(results);
-    println!("{text}");
-    if let Some(file) = &options.markdown {
-        write(file, &text)?;
+/// Prints and draws what earlier runs wrote.
+pub(super) fn again(options: &Options) -> Result<ExitCode, String> {
+    if options.json.is_some() && options.from.len() > 1 {
+        return Err("--json writes one run: give --from one file".to_owned());
     }
-    if let Some(file) = &options.json {
-        write(file, &results.json()?)?;
-    }
-    if let Some(dir) = &options.plots {
-        fs::create_dir_all(dir).map_err(|error| format!("{}: {error}", dir.display()))?;
-        for (name, svg) in plot::all(results) {
-            write(&dir.join(name), &svg)?;
-        }
-    }
-    Ok(if results.cells.iter().all(|cell| cell.failures.is_empty()) {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::FAILURE
-    })
+    outputs::probe(options)?;
+    let mut runs = Results::read_all(&options.from)?;
+    options.keep_wanted(&mut runs)?;
+    report(options, &runs)
 }
 
-/// One work: the rounds, and in each every runtime once.
+fn report(options: &Options, runs: &[Results]) -> Result<ExitCode, String> {
+    outputs::write(options, runs)?;
+    let all_ran = runs.iter().flat_map(|run| &run.cells).all(|cell| cell.failures.is_empty());
+    Ok(if all_ran { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// One work, the `n`th: the rounds, and in each every runtime once.
 fn measure(
     options: &Options,
-    entry: &Entry,
-    peers: &[&Peer],
+    n: usize,
+    plan: &Plan,
     programs: &Programs,
     allocs: &Path,
     progress: &mut Progress,
 ) -> Vec<Cell> {
+    let Plan { entry, peers, workers } = plan;
     let slot = |peer: &Peer| Slot {
         work: entry.name.to_owned(),
         runtime: peer.name.to_owned(),
-        workers: entry.workers.unwrap_or(options.workers()),
+        workers: *workers,
         millis: options.slot().as_millis() as u64,
     };
-    let mut cells: Vec<_> = peers.iter().map(|peer| Cell::new(entry, peer)).collect();
+    let mut cells: Vec<_> = peers.iter().map(|peer| Cell::new(entry, peer, *workers)).collect();
     for round in 0..options.rounds() {
-        for (cell, peer) in cells.iter_mut().zip(peers) {
+        for place in plan::order(peers.len(), round as usize, n) {
+            let (cell, peer) = (&mut cells[place], peers[place]);
             progress.show(round, entry.name, peer.name);
             // What hung or died will do so again: once is enough, and not worth the time limit of every round.
             let report = if cell.failures.is_empty() {
@@ -94,6 +85,7 @@ fn measure(
             cell.add(report);
             progress.step();
         }
+        progress.round(round, entry.name);
     }
     for (cell, peer) in cells.iter_mut().zip(peers) {
         // The program that counts allocations is built without what is not in this one.
@@ -112,8 +104,4 @@ fn measure(
         progress.say(&cell.line());
     }
     cells
-}
-
-fn write(file: &Path, text: &str) -> Result<(), String> {
-    fs::write(file, text).map_err(|error| format!("{}: {error}", file.display()))
 }

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use serde::{Deserialize, Serialize};
 
 use super::options::Slot;
-use super::stats::median;
+use super::stats::{median, summary};
 use crate::client::{self, Load};
 use crate::process;
 use crate::runtimes::Peer;
@@ -21,9 +21,7 @@ use crate::works::{self, Manner, Size, served};
 pub(super) struct Report {
     /// The median over the slot's runs.
     pub(super) ns_per_op: f64,
-    /// How often the work ran, the warm-up not counted.
-    pub(super) runs: usize,
-    /// Medians over the slot's runs.
+    /// Over the slot's runs: of peaks the highest, of others the median.
     pub(super) metrics: BTreeMap<String, f64>,
 }
 
@@ -36,12 +34,12 @@ const WARM_UP: Duration = Duration::from_millis(10);
 pub(super) fn child(slot: &Slot) -> Result<ExitCode, String> {
     let entry = works::find(&slot.work).ok_or("no such work")?;
     let peer = Peer::find(&slot.runtime).ok_or("no such runtime")?;
-    let mut workers = slot.workers;
     if entry.manner == Manner::Network {
         process::allow_many_files().map_err(|error| format!("cannot open many files: {error}"))?;
-        workers = workers.min(served::keep_apart().map_err(|error| format!("no processors: {error}"))?);
+        served::keep_apart().map_err(|error| format!("no processors: {error}"))?;
+        served::measure_for(Duration::from_millis(slot.millis));
     }
-    let runtime = peer.start(workers).map_err(|error| format!("cannot start {}: {error}", peer.name))?;
+    let runtime = peer.start(slot.workers).map_err(|error| format!("cannot start {}: {error}", peer.name))?;
     let work = (entry.make)(Size::Full);
 
     let mut samples = Vec::new();
@@ -71,8 +69,10 @@ pub(super) fn child(slot: &Slot) -> Result<ExitCode, String> {
     }
     let report = Report {
         ns_per_op: median(&times).ok_or("no run")?,
-        runs: times.len(),
-        metrics: metrics.into_iter().filter_map(|(name, values)| Some((name, median(&values)?))).collect(),
+        metrics: metrics
+            .into_iter()
+            .filter_map(|(name, values)| summary(&name, &values).map(|value| (name, value)))
+            .collect(),
     };
     println!("{}", serde_json::to_string(&report).map_err(|error| error.to_string())?);
     Ok(ExitCode::SUCCESS)

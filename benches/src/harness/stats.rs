@@ -15,6 +15,11 @@ pub(super) fn median(values: &[f64]) -> Option<f64> {
     quantile(values, 0.5)
 }
 
+/// What stands for several values of a metric: of a peak the highest, of anything else the median.
+pub(super) fn summary(metric: &str, values: &[f64]) -> Option<f64> {
+    quantile(values, if metric.starts_with("peak_") { 1.0 } else { 0.5 })
+}
+
 /// The median of the ratios of each round: neighbours in time are compared, not two medians of different rounds.
 /// Rounds that either lacks are left out; `None` if none is left.
 pub(super) fn median_ratio(values: &[Option<f64>], base: &[Option<f64>]) -> Option<f64> {
@@ -40,6 +45,13 @@ mod tests {
         assert_eq!(quantile(&values, 1.0), Some(50.0));
         assert_eq!(quantile(&values, 0.25), Some(20.0));
         assert_eq!(quantile(&values, 0.375), Some(25.0));
+    }
+
+    #[test]
+    fn of_peaks_the_highest_counts_and_of_other_metrics_the_median() {
+        let values = [3.0, 9.0, 1.0];
+        assert_eq!(summary("peak_live_tasks", &values), Some(9.0));
+        assert_eq!(summary("server_cpu_ns", &values), Some(3.0));
     }
 
     #[test]

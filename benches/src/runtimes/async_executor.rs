@@ -109,11 +109,6 @@ mod absent {
         pub fn detach(self) {
             match self.0 {}
         }
-
-        /// Never called: there is no value to call it on.
-        pub async fn cancel(self) -> Option<T> {
-            match self.0 {}
-        }
     }
 
     impl<T> Future for Handle<T> {

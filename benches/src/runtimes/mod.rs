@@ -67,7 +67,7 @@ pub const PEERS: &[Peer] = &[
     Peer { name: "rayon", kind: Kind::Rayon, workers: Workers::Given },
     Peer { name: "chili", kind: Kind::Chili, workers: Workers::Given },
     Peer { name: "futures_unordered", kind: Kind::FuturesUnordered, workers: Workers::One },
-    Peer { name: "epoll", kind: Kind::Epoll, workers: Workers::One },
+    Peer { name: EPOLL, kind: Kind::Epoll, workers: Workers::One },
     Peer { name: "serial", kind: Kind::Serial, workers: Workers::One },
 ];
 
@@ -75,6 +75,8 @@ pub const PEERS: &[Peer] = &[
 pub const TOKIO: &str = "tokio";
 /// The same with one worker, for the ratios of those that have one.
 pub const TOKIO_1: &str = "tokio_1";
+/// The loop that a server's processor time is compared with as well.
+pub const EPOLL: &str = "epoll";
 
 /// A started runtime.
 pub trait Started {

@@ -63,6 +63,9 @@ fn not_written() -> ! {
     unreachable!("this work is not written for this kind of runtime; `Entry::runs_on` says for which it is")
 }
 
+/// The metric of works with sockets that is to be looked at: their time is that of the slower end.
+pub const SERVER_CPU: &str = "server_cpu_ns";
+
 /// What one run gave.
 #[derive(Debug)]
 pub struct Sample {
@@ -72,7 +75,8 @@ pub struct Sample {
     pub ops_in_all: u64,
     /// For all of them.
     pub elapsed: Duration,
-    /// What else was seen: name with unit, value.
+    /// What else was seen: name with unit, value. Of several values of one whose name begins with `peak_` the highest
+    /// counts, of any other the median.
     pub metrics: Vec<(&'static str, f64)>,
 }
 
@@ -212,9 +216,11 @@ mod tests {
     }
 
     #[test]
-    fn names_of_works_and_runtimes_are_unique() {
+    fn names_of_works_and_runtimes_and_what_is_said_of_works_are_unique() {
         let works: std::collections::HashSet<_> = all().map(|entry| entry.name).collect();
         assert_eq!(works.len(), all().count());
+        let abouts: std::collections::HashSet<_> = all().map(|entry| entry.about).collect();
+        assert_eq!(abouts.len(), all().count(), "two works are said to be the same");
         let peers: std::collections::HashSet<_> = PEERS.iter().map(|peer| peer.name).collect();
         assert_eq!(peers.len(), PEERS.len());
     }

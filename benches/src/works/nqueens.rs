@@ -1,4 +1,6 @@
 //! All ways to place 11 queens, a task per node of the search: an unbalanced tree with a little work in each task.
+//!
+//! On rayon a `scope` with a `spawn` per child, as in [`skynet`](super::skynet), and for the same reason.
 
 use std::future::Future;
 use std::pin::Pin;

@@ -2,6 +2,7 @@
 
 use std::future::pending;
 use std::hint::black_box;
+use std::mem::ManuallyDrop;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
@@ -141,16 +142,18 @@ impl<const STATE: usize> Work for Parked<STATE> {
     fn async_executor(&self, executor: on_smol::Static) -> Sample {
         let tasks = self.tasks;
         self.run(|look| {
-            // Detached, and without a waker anywhere, they would be freed: nobody could run them again.
-            let handles = on_smol::on_worker(executor, async move {
-                let handles: Vec<_> = (0..tasks).map(|_| executor.spawn(wait_for_ever::<STATE>())).collect();
+            on_smol::on_worker(executor, async move {
+                for _ in 0..tasks {
+                    // Detached, and without a waker anywhere, they would be freed: nobody could run them again. Kept,
+                    // each handle would be 8 bytes that no other runtime's tasks have here. The process ends after
+                    // this run, and with it the tasks.
+                    let _forgotten = ManuallyDrop::new(executor.spawn(wait_for_ever::<STATE>()));
+                }
                 while WAITING.load(Ordering::Relaxed) < tasks {
                     futures_lite::future::yield_now().await;
                 }
-                handles
             });
             look();
-            drop(handles);
         })
     }
 

@@ -17,10 +17,10 @@ pub(super) const ENTRIES: &[Entry] = &[
     Entry::usual("spawn_join/10k", "task", "10,000 tasks, as many as in tokio's own bench", KINDS, |size| {
         Box::new(SpawnJoin { tasks: size.pick(10_000, 10_000, 100) })
     }),
-    on_workers("spawn_join/1w", 1),
-    on_workers("spawn_join/2w", 2),
-    on_workers("spawn_join/4w", 4),
-    on_workers("spawn_join/8w", 8),
+    on_workers("spawn_join/1w", 1, "spawn_join on 1 worker, however many processors there are"),
+    on_workers("spawn_join/2w", 2, "spawn_join on 2 workers, however many processors there are"),
+    on_workers("spawn_join/4w", 4, "spawn_join on 4 workers, however many processors there are"),
+    on_workers("spawn_join/8w", 8, "spawn_join on 8 workers, however many processors there are"),
 ];
 
 const KINDS: &[Kind] = &[
@@ -32,11 +32,11 @@ const KINDS: &[Kind] = &[
     Kind::FuturesUnordered,
 ];
 
-const fn on_workers(name: &'static str, workers: usize) -> Entry {
+const fn on_workers(name: &'static str, workers: usize, about: &'static str) -> Entry {
     Entry {
         name,
         op: "task",
-        about: "spawn_join on so many workers, however many processors there are",
+        about,
         runs_on: &[Kind::Treescope, Kind::Tokio, Kind::AsyncExecutor, Kind::Rayon],
         workers: Some(workers),
         manner: Manner::Repeated,

@@ -2,84 +2,35 @@
 
 use super::results::{Cell, Results};
 use super::table;
-use crate::runtimes::{Peer, TOKIO, Workers};
 use scale::Scale;
 use svg::{Anchor, Fill, GRID, INK, PALE, Svg};
 
+mod mark;
+mod overview;
 mod scale;
 mod svg;
 
 const WIDTH: f64 = 860.0;
-const LEFT: f64 = 190.0;
+const LEFT: f64 = 200.0;
 const RIGHT: f64 = 40.0;
 const TOP: f64 = 84.0;
 const ROW: f64 = 30.0;
 const BOTTOM: f64 = 44.0;
 
+/// The file with all works.
+pub(super) const OVERVIEW: &str = "overview.svg";
+
 /// Names of files, and what is in them.
-pub(super) fn all(results: &Results) -> Vec<(String, String)> {
-    let works = results.by_work().filter_map(|cells| {
-        Some((format!("{}.svg", cells.first()?.work.replace('/', "-")), work(results, cells)))
+pub(super) fn all(runs: &[Results]) -> Vec<(String, String)> {
+    let works = runs.iter().flat_map(|run| {
+        run.by_work().filter_map(|cells| Some((file_name(cells.first()?.work), work(run, cells))))
     });
-    std::iter::once(("overview.svg".to_owned(), overview(results))).chain(works).collect()
+    std::iter::once((OVERVIEW.to_owned(), overview::draw(runs))).chain(works).collect()
 }
 
-/// A runtime's colour; those with one worker are hollow.
-fn mark(runtime: &str) -> (&'static str, Fill) {
-    let colour = match runtime {
-        name if name.starts_with("treescope") => "#1a7f37",
-        name if name.starts_with("tokio") => "#2f6fb7",
-        "async_executor" => "#bc4c00",
-        "rayon" => "#8250df",
-        "chili" => "#bf3989",
-        "futures_unordered" => "#9a6700",
-        _ => INK,
-    };
-    let one = Peer::find(runtime).is_some_and(|peer| peer.workers == Workers::One);
-    (colour, if one { Fill::Hollow } else { Fill::Solid })
-}
-
-/// Each work a row, each runtime a dot: how its time compares with tokio's.
-fn overview(results: &Results) -> String {
-    let rows: Vec<_> =
-        results.by_work().filter(|cells| cells.iter().any(|cell| cell.ratio_to_tokio.is_some())).collect();
-    let legend = 48.0;
-    let bottom = TOP + legend + rows.len() as f64 * ROW;
-    let mut svg = Svg::new(WIDTH, bottom + BOTTOM);
-    svg.heading(20.0, 30.0, 18.0, "Time of each work, as a multiple of tokio's");
-    svg.text(20.0, 52.0, 12.0, Anchor::Start, PALE, setting(results));
-    let ratios = rows.iter().copied().flatten().filter_map(|cell| cell.ratio_to_tokio);
-    let scale = Scale::over(ratios, LEFT, WIDTH - RIGHT);
-    axis(&mut svg, &scale, TOP + legend, bottom, plain);
-
-    let mut names: Vec<_> = rows.iter().copied().flatten().map(|cell| cell.runtime).collect();
-    names.sort_by_key(|name| crate::runtimes::PEERS.iter().position(|peer| peer.name == *name));
-    names.dedup();
-    names.retain(|name| *name != TOKIO);
-    for (n, name) in names.into_iter().enumerate() {
-        let (x, y) = (26.0 + (n % 5) as f64 * 164.0, TOP - 4.0 + (n / 5) as f64 * 20.0);
-        let (colour, fill) = mark(name);
-        svg.dot((x, y - 4.0), 5.0, colour, fill, name);
-        svg.text(x + 11.0, y, 12.0, Anchor::Start, INK, name);
-    }
-
-    let one = scale.place(1.0);
-    svg.line((one, TOP + legend), (one, bottom), 1.5, PALE);
-    svg.text(one, TOP + legend - 6.0, 12.0, Anchor::Middle, PALE, TOKIO);
-    for (n, cells) in rows.into_iter().enumerate() {
-        let y = TOP + legend + (n as f64 + 0.5) * ROW;
-        let work = cells.first().map_or("", |cell| cell.work);
-        svg.text(LEFT - 14.0, y + 4.5, 13.0, Anchor::End, INK, work);
-        // treescope last, so that nothing covers it.
-        for cell in cells.iter().filter(|cell| cell.runtime != TOKIO).rev() {
-            let Some(ratio) = cell.ratio_to_tokio else { continue };
-            let (colour, fill) = mark(cell.runtime);
-            let title = format!("{} on {}: {} of tokio", cell.work, cell.runtime, table::times(ratio));
-            svg.dot((scale.place(ratio), y), 5.5, colour, fill, title);
-        }
-    }
-    svg.text((LEFT + WIDTH - RIGHT) / 2.0, bottom + 36.0, 12.0, Anchor::Middle, PALE, "left is faster");
-    svg.done()
+/// The file with a work's plot: `echo-1000.svg` of `echo/1000`.
+pub(super) fn file_name(work: &str) -> String {
+    format!("{}.svg", work.replace('/', "-"))
 }
 
 /// Each runtime a row: its median, its lowest and highest round, and all rounds.
@@ -87,39 +38,55 @@ fn work(results: &Results, cells: &[Cell]) -> String {
     let (name, op, about) = cells.first().map_or(("", "", ""), |cell| (cell.work, cell.op, cell.about));
     let bottom = TOP + cells.len() as f64 * ROW;
     let mut svg = Svg::new(WIDTH, bottom + BOTTOM);
-    svg.heading(20.0, 30.0, 18.0, format_args!("{name}: time per {op}"));
+    let server = cells.iter().any(|cell| cell.shown().server);
+    let what = if server { "the server's processor time" } else { "time" };
+    svg.heading(20.0, 30.0, 18.0, format_args!("{name}: {what} per {op}"));
     svg.text(20.0, 50.0, 13.0, Anchor::Start, INK, about);
-    svg.text(20.0, 68.0, 12.0, Anchor::Start, PALE, setting(results));
-    let times = cells.iter().flat_map(|cell| cell.rounds.iter().copied().flatten());
+    svg.text(20.0, 68.0, 12.0, Anchor::Start, PALE, setting(results, results.workers(cells)));
+    let times = cells.iter().flat_map(|cell| {
+        let shown = cell.shown();
+        shown.rounds.iter().copied().chain([shown.median]).flatten()
+    });
     let scale = Scale::over(times, LEFT, WIDTH - RIGHT - 70.0);
     axis(&mut svg, &scale, TOP, bottom, round_time);
     for (n, cell) in cells.iter().enumerate() {
-        let y = TOP + (n as f64 + 0.5) * ROW;
-        svg.text(LEFT - 14.0, y + 4.5, 13.0, Anchor::End, INK, cell.runtime);
-        let (Some(median), Some(min), Some(max)) = (cell.median_ns, cell.min_ns, cell.max_ns) else {
-            svg.text(LEFT + 10.0, y + 4.5, 13.0, Anchor::Start, "#cf222e", "failed");
-            continue;
-        };
-        let (colour, fill) = mark(cell.runtime);
-        svg.line((scale.place(min), y), (scale.place(max), y), 2.0, colour);
-        for (round, &time) in cell.rounds.iter().enumerate() {
-            let Some(time) = time else { continue };
-            let title = format!("round {}: {}", round + 1, table::time(time));
-            svg.dot((scale.place(time), y), 3.5, colour, Fill::Faint, title);
-        }
-        svg.dot((scale.place(median), y), 6.0, colour, fill, format_args!("median {}", table::time(median)));
-        svg.text(WIDTH - 20.0, y + 4.5, 13.0, Anchor::End, INK, table::time(median));
+        row(&mut svg, &scale, TOP + (n as f64 + 0.5) * ROW, cell);
     }
+    foot(&mut svg, LEFT, WIDTH - RIGHT - 70.0, bottom);
     svg.done()
 }
 
-fn setting(results: &Results) -> String {
+fn row(svg: &mut Svg, scale: &Scale, y: f64, cell: &Cell) {
+    svg.text(LEFT - 14.0, y + 4.5, 13.0, Anchor::End, INK, cell.runtime);
+    let shown = cell.shown();
+    let Some(median) = shown.median else {
+        svg.text(LEFT + 10.0, y + 4.5, 13.0, Anchor::Start, "#cf222e", "failed");
+        return;
+    };
+    let mark = mark::of(cell.runtime);
+    let (low, high) = shown
+        .rounds
+        .iter()
+        .flatten()
+        .fold((median, median), |(low, high), &time| (low.min(time), high.max(time)));
+    svg.line((scale.place(low), y), (scale.place(high), y), 2.0, mark.colour);
+    for (round, &time) in shown.rounds.iter().enumerate() {
+        let Some(time) = time else { continue };
+        let title = format!("round {}: {}", round + 1, table::time(time));
+        svg.mark((scale.place(time), y), 3.5, mark::Mark { fill: Fill::Faint, ..mark }, title);
+    }
+    svg.mark((scale.place(median), y), 6.0, mark, format_args!("median {}", table::time(median)));
+    svg.text(WIDTH - 20.0, y + 4.5, 13.0, Anchor::End, INK, table::time(median));
+}
+
+/// Where and how a run was made; `workers` are those of what is drawn.
+fn setting(results: &Results, workers: usize) -> String {
     let machine = &results.machine;
     format!(
-        "{} workers, {} allocator, {} rounds, {} x {}, commit {}",
-        machine.setting.workers,
+        "{}, {} allocator, {}, {} x {}, commit {}",
+        table::count(workers, "worker"),
         machine.allocator,
-        machine.setting.rounds,
+        table::count(machine.setting.rounds as usize, "round"),
         machine.processors,
         machine.processor,
         machine.commit
@@ -132,6 +99,12 @@ fn axis(svg: &mut Svg, scale: &Scale, top: f64, bottom: f64, label: fn(f64) -> S
         svg.line((x, top), (x, bottom), 1.0, GRID);
         svg.text(x, bottom + 17.0, 11.0, Anchor::Middle, PALE, label(tick));
     }
+}
+
+/// What has to be known of the axis.
+fn foot(svg: &mut Svg, left: f64, right: f64, bottom: f64) {
+    let text = "left is less; the axis is logarithmic";
+    svg.text((left + right) / 2.0, bottom + 36.0, 12.0, Anchor::Middle, PALE, text);
 }
 
 /// A time on the axis: 20 ns, 1.50 µs.
@@ -148,20 +121,81 @@ fn plain(ratio: f64) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use super::*;
+    use crate::harness::slot::Report;
     use crate::machine::{Machine, Setting};
-    use crate::runtimes::PEERS;
-    use crate::works;
+    use crate::runtimes::{PEERS, Peer};
+    use crate::works::{self, SERVER_CPU};
+
+    fn run(commit: &str) -> Results {
+        let mut results = Results::new(Machine::look(Setting { workers: 2, rounds: 0, slot_ms: 0 }));
+        results.machine.commit = commit.to_owned();
+        results
+    }
+
+    fn cell(work: &str, peer: &Peer, workers: usize) -> Cell {
+        Cell::new(works::find(work).expect("there is one"), peer, workers)
+    }
+
+    /// A second a message, of which the server takes `cpu` ns.
+    fn served(peer: &str, cpu: f64) -> Cell {
+        let mut cell = cell("echo", Peer::find(peer).expect("there is one"), 1);
+        let metrics = BTreeMap::from([(SERVER_CPU.to_owned(), cpu)]);
+        cell.add(Ok(Report { ns_per_op: 1e9, metrics }));
+        cell.summarise();
+        cell
+    }
+
+    fn file<'a>(drawn: &'a [(String, String)], name: &str) -> &'a str {
+        drawn.iter().find(|(file, _)| file == name).map(|(_, svg)| svg.as_str()).expect("it is drawn")
+    }
 
     #[test]
     fn a_work_that_failed_everywhere_is_drawn_too() {
-        let entry = works::find("fib").expect("there is one");
-        let mut results = Results::new(Machine::look(Setting { workers: 1, rounds: 0, slot_ms: 0 }));
-        results.cells.push(Cell::new(entry, &PEERS[0]));
+        let mut results = run("one");
+        results.cells.push(cell("fib", &PEERS[0], 2));
         results.compare();
-        let drawn = all(&results);
+        let drawn = all(&[results]);
         assert_eq!(drawn.len(), 2);
         assert!(drawn.iter().all(|(_, svg)| svg.ends_with("</svg>\n")));
-        assert!(drawn.iter().any(|(name, svg)| name == "fib.svg" && svg.contains(">failed<")));
+        assert!(file(&drawn, "fib.svg").contains(">failed<"));
+        assert!(file(&drawn, OVERVIEW).contains("no ratio"));
+    }
+
+    #[test]
+    fn each_plot_names_the_commit_and_the_workers_of_its_own_run_and_the_overview_names_all() {
+        let mut runs = [run("one"), run("two")];
+        runs[0].cells.push(cell("fib", &PEERS[0], 2));
+        runs[1].cells.push(cell("spawn_join/4w", &PEERS[0], 4));
+        let drawn = all(&runs);
+        let (fib, spawn_join) = (file(&drawn, "fib.svg"), file(&drawn, "spawn_join-4w.svg"));
+        assert!(fib.contains("commit one") && fib.contains("2 workers") && !fib.contains("commit two"));
+        assert!(spawn_join.contains("commit two") && spawn_join.contains("4 workers"));
+        let overview = file(&drawn, OVERVIEW);
+        assert!(overview.contains("commit one") && overview.contains("commit two"));
+        assert!(overview.contains("spawn_join/4w, 4 workers"));
+    }
+
+    #[test]
+    fn of_works_with_a_server_its_processor_time_is_drawn() {
+        let mut results = run("one");
+        results.cells.extend([served("treescope", 3_000.0), served("tokio", 4_000.0)]);
+        results.compare();
+        let drawn = all(&[results]);
+        let echo = file(&drawn, "echo.svg");
+        assert!(echo.contains("echo: the server's processor time per message"));
+        assert!(echo.contains("median 3.00 µs") && !echo.contains("1000 ms"));
+        let overview = file(&drawn, OVERVIEW);
+        assert!(overview.contains("echo on treescope: 0.75 of tokio"));
+        assert!(overview.contains("of echo the server's processor time"));
+    }
+
+    #[test]
+    fn every_plot_says_that_its_axis_is_logarithmic() {
+        let mut results = run("one");
+        results.cells.push(cell("fib", &PEERS[0], 2));
+        assert!(all(&[results]).iter().all(|(_, svg)| svg.contains("logarithmic")));
     }
 }

@@ -25,20 +25,27 @@ impl Scale {
         self.from + share.clamp(0.0, 1.0) * (self.to - self.from)
     }
 
-    /// Round numbers on the axis, about five to ten.
+    /// Round numbers on the axis, five to ten: as many as there is room for.
     pub(super) fn ticks(&self) -> Vec<f64> {
-        let decades = (self.high / self.low).log10();
-        let steps: &[f64] = match decades {
-            d if d > 3.5 => &[1.0],
-            d if d > 1.8 => &[1.0, 3.0],
-            d if d > 0.8 => &[1.0, 2.0, 5.0],
-            _ => &[1.0, 1.5, 2.0, 3.0, 4.0, 5.0, 6.0, 8.0],
-        };
+        const STEPS: [&[f64]; 6] = [
+            &[1.0, 1.2, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 6.0, 8.0],
+            &[1.0, 1.5, 2.0, 3.0, 5.0, 7.0],
+            &[1.0, 2.0, 3.0, 5.0],
+            &[1.0, 2.0, 5.0],
+            &[1.0, 3.0],
+            &[1.0],
+        ];
         let first = self.low.log10().floor() as i32;
         let last = self.high.log10().ceil() as i32;
-        let ticks =
-            (first..=last).flat_map(|decade| steps.iter().map(move |step| step * 10_f64.powi(decade)));
-        ticks.filter(|&tick| self.low <= tick && tick <= self.high).collect()
+        let ticks = |steps: &[f64], every: usize| -> Vec<f64> {
+            (first..=last)
+                .step_by(every)
+                .flat_map(|decade| steps.iter().map(move |step| step * 10_f64.powi(decade)))
+                .filter(|&tick| self.low <= tick && tick <= self.high)
+                .collect()
+        };
+        let finest = STEPS.iter().map(|steps| ticks(steps, 1)).find(|ticks| ticks.len() <= 10);
+        finest.unwrap_or_else(|| ticks(&[1.0], (last - first) as usize / 10 + 1))
     }
 }
 
@@ -54,10 +61,12 @@ mod tests {
     }
 
     #[test]
-    fn ticks_are_round_and_on_the_axis() {
-        for values in [[3.0, 3.1], [0.002, 4.0], [50.0, 900.0], [1.0, 1e7]] {
-            let ticks = Scale::over(values.into_iter(), 0.0, 1.0).ticks();
-            assert!((2..=12).contains(&ticks.len()), "{values:?}: {ticks:?}");
+    fn there_are_five_to_ten_ticks_whatever_the_axis() {
+        for low in (0..200).map(|step| 1e-3 * 1.05_f64.powi(step)) {
+            for span in (0..400).map(|step| 1.05_f64.powi(step)) {
+                let ticks = Scale::over([low, low * span].into_iter(), 0.0, 1.0).ticks();
+                assert!((5..=10).contains(&ticks.len()), "{low} times {span}: {ticks:?}");
+            }
         }
     }
 

@@ -2,6 +2,8 @@
 
 use std::fmt::{Display, Write as _};
 
+use super::mark::Mark;
+
 /// Where text begins or ends.
 #[derive(Clone, Copy)]
 pub(super) enum Anchor {
@@ -11,13 +13,22 @@ pub(super) enum Anchor {
 }
 
 /// How a mark is drawn.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Fill {
     Solid,
     /// Only its outline.
     Hollow,
     /// For many marks in one place.
     Faint,
+}
+
+/// A mark's outline.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Shape {
+    Circle,
+    Square,
+    /// A square on its corner.
+    Diamond,
 }
 
 /// A drawing.
@@ -74,19 +85,36 @@ impl Svg {
         );
     }
 
-    /// A dot with a title, which shows when pointed at.
-    pub(super) fn dot(&mut self, at: (f64, f64), radius: f64, colour: &str, fill: Fill, title: impl Display) {
-        let (x, y) = at;
+    /// A mark with a title, which shows when pointed at.
+    pub(super) fn mark(&mut self, at: (f64, f64), radius: f64, mark: Mark, title: impl Display) {
+        let ((x, y), Mark { colour, fill, shape }) = (at, mark);
         let style = match fill {
             Fill::Solid => format!(r#"fill="{colour}""#),
             Fill::Hollow => format!(r#"fill="white" stroke="{colour}" stroke-width="2""#),
             Fill::Faint => format!(r#"fill="{colour}" fill-opacity="0.3""#),
         };
         let title = escaped(&title.to_string());
-        let _ = writeln!(
-            self.body,
-            r#"<circle cx="{x:.1}" cy="{y:.1}" r="{radius}" {style}><title>{title}</title></circle>"#
-        );
+        // With corners a mark seems larger than a circle of the same height, so that it is made a little smaller.
+        let half = radius * 0.9;
+        let _ = match shape {
+            Shape::Circle => writeln!(
+                self.body,
+                r#"<circle cx="{x:.1}" cy="{y:.1}" r="{radius}" {style}><title>{title}</title></circle>"#
+            ),
+            Shape::Square => writeln!(
+                self.body,
+                r#"<rect x="{:.1}" y="{:.1}" width="{2:.1}" height="{2:.1}" {style}><title>{title}</title></rect>"#,
+                x - half,
+                y - half,
+                2.0 * half
+            ),
+            Shape::Diamond => writeln!(
+                self.body,
+                r#"<path d="M{x:.1} {:.1}l{r} {r}l-{r} {r}l-{r} -{r}z" {style}><title>{title}</title></path>"#,
+                y - radius,
+                r = radius
+            ),
+        };
     }
 
     pub(super) fn done(self) -> String {
