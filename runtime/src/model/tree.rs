@@ -62,9 +62,9 @@ impl Root {
         self.node().close();
     }
 
-    /// A poll of the body's own wait for the children; `true` if none lives.
+    /// The first poll of a wait of the body's own for the children; `true` if none lives.
     pub fn poll_drain(&self, waker: &Waker) -> bool {
-        self.node().poll_drain(waker).is_ready()
+        self.node().poll_drain(&mut None, waker).is_ready()
     }
 
     /// How many are named as alive.

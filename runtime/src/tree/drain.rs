@@ -79,18 +79,9 @@ impl Future for Drained<'_> {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        assert!(context::is_body_of(self.node), "a scope is drained from its own body");
-        context::count_in(self.node);
-        let signal = self.node.drain_signal();
-        self.key = Some(signal.put(self.key, cx.waker()));
-        match self.node.state.seen() {
-            Seen::Drained => Poll::Ready(()),
-            Seen::Waiting => Poll::Pending,
-            Seen::Counting => match self.node.begin_wait(Waker::from(signal)) {
-                Wait::Drained => Poll::Ready(()),
-                Wait::Pending => Poll::Pending,
-            },
-        }
+        let node = self.node;
+        assert!(context::is_body_of(node), "a scope is drained from its own body");
+        node.poll_drain(&mut self.key, cx.waker())
     }
 }
 
@@ -103,6 +94,22 @@ impl Drop for Drained<'_> {
 }
 
 impl Node {
+    /// Waits, from inside the body, until no child lives. The node is closed, so that none comes after. `key` is what the signal knows
+    /// the caller by.
+    pub(crate) fn poll_drain(&self, key: &mut Option<u64>, waker: &Waker) -> Poll<()> {
+        context::count_in(self);
+        let signal = self.drain_signal();
+        *key = Some(signal.put(*key, waker));
+        match self.state.seen() {
+            Seen::Drained => Poll::Ready(()),
+            Seen::Waiting => Poll::Pending,
+            Seen::Counting => match self.begin_wait(Waker::from(signal)) {
+                Wait::Drained => Poll::Ready(()),
+                Wait::Pending => Poll::Pending,
+            },
+        }
+    }
+
     /// The node's signal, made at the first drain.
     fn drain_signal(&self) -> StdArc<DrainSignal> {
         let mut held = self.held.lock();
