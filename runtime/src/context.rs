@@ -250,7 +250,8 @@ pub(crate) fn charged() -> NodeRef {
     })
 }
 
-/// Whether the task being polled has ended: what it wakes from here on are those who waited for its end.
+/// Whether the task being polled has ended, or a node is being told of such ends: what is woken meanwhile are those who waited for
+/// them.
 #[inline]
 pub(crate) fn is_ending() -> bool {
     CONTEXT.with(|context| context.ended.get().is_some() || context.telling.get())

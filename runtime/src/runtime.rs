@@ -13,7 +13,9 @@ use crate::tree::{root, scope::Scope};
 
 /// A runtime: worker threads, a driver for I/O and time, and a pool for calls that block.
 ///
-/// Its threads live from [`Builder::build`] until it is dropped. Work enters through [`block_on`](Runtime::block_on)
+/// Its threads live from [`Builder::build`] until it is dropped, which waits for them, but for the one that drops it, if that is
+/// one of them (a waker may be a runtime's last owner; two runtimes of which each is dropped on a thread of the other wait for ever).
+/// Work enters through [`block_on`](Runtime::block_on)
 /// only, so a runtime that is dropped has none left. Several roots may be open at a time, on different threads.
 ///
 /// ```

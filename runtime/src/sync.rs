@@ -2,7 +2,7 @@
 //!
 //! In a normal build these are `core`'s, `parking_lot`'s and `std`'s; under `cfg(loom)` they are loom's, under
 //! `cfg(shuttle)` shuttle's, so that `loom-tests/` explores the code that ships and not a copy of it. A module that names
-//! `std::sync::atomic` directly is invisible to the checkers, which is why none does.
+//! `std::sync::atomic` directly is invisible to the checkers, which is why none does for what it synchronises by.
 //!
 //! Two shapes differ from `std`'s. [`UnsafeCell`]: access goes through `with` and `with_mut`, as loom needs to see where an
 //! access begins and ends. And [`Slot`]: a read that may come to nothing says when it has come to something.

@@ -398,3 +398,28 @@ fn waker_of_a_drain_that_a_pool_thread_calls_may_be_the_last_owner_of_the_runtim
         block_here(owner.dropped.pass());
     });
 }
+
+/// A drain that was given up, but not dropped, leaves its waker behind.
+#[test]
+fn waker_of_a_drain_that_blocks_until_the_root_has_returned_does_not_keep_it() {
+    struct Blocks(Arc<Gate>);
+    impl Wake for Blocks {
+        fn wake(self: Arc<Self>) {
+            block_here(self.0.pass());
+        }
+    }
+    watched(|| {
+        let over = Arc::new(Gate::default());
+        let runtime = runtime(1);
+        let given_up = &Gate::new();
+        runtime.block_on(async |scope| {
+            scope.spawn(given_up.pass());
+            let mut drain = Box::pin(scope.drain(Duration::MAX));
+            let waker = Waker::from(Arc::new(Blocks(over.clone())));
+            assert!(drain.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
+            std::mem::forget(drain);
+            given_up.open();
+        });
+        over.open();
+    });
+}

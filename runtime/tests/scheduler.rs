@@ -448,3 +448,20 @@ fn few_tasks_of_a_depth_first_tree_live_at_once() {
         });
     }
 }
+
+#[test]
+fn the_oldest_child_is_run_on_a_clock_that_stands_still_too() {
+    watched(|| {
+        let runtime = Runtime::builder().worker_threads(1).virtual_clock().build().expect("a runtime");
+        let ran = &AtomicBool::new(false);
+        runtime.block_on(async |root| {
+            root.scope(async move |scope| {
+                scope.spawn(async { ran.store(true, Ordering::SeqCst) });
+                while !ran.load(Ordering::SeqCst) {
+                    scope.spawn(async {}).await;
+                }
+            })
+            .await;
+        });
+    });
+}

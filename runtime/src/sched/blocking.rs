@@ -35,9 +35,9 @@ pub(crate) struct BlockingPool {
 
 struct State {
     queue: VecDeque<Runnable>,
-    /// Every thread not joined yet: a thread uses the pool's memory until its very end.
+    /// Every thread that may still use the pool's memory, and some that have left and are not joined yet.
     threads: Vec<thread::JoinHandle<()>>,
-    /// Threads in [`BlockingPool::work`].
+    /// Threads that have been started and have not left [`BlockingPool::work`].
     live: usize,
     idle: usize,
     shutdown: bool,
@@ -76,7 +76,7 @@ impl BlockingPool {
             }
         }
         state.queue.push_back(runnable);
-        // Those that have ended to the last destructor of a thread-local need not be joined; nobody waits for one here.
+        // Those that have left need not be joined, though destructors of their thread-locals may still run; nobody waits here.
         state.threads.retain(|thread| !crate::sync::is_finished(thread));
         drop(state);
         self.work.notify_one();

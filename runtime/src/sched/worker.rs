@@ -13,16 +13,16 @@
 //! |---|---|---|
 //! | oldest woken task | newer children | [`SPAWNED_RUN`] picks between two of the woken lane |
 //! | remote task, I/O, timers | own tasks | [`FOREIGN_EVERY`] picks between two looks |
-//! | oldest child | newer children, for ever | [`OLDEST_WAIT`] and [`FOREIGN_EVERY`] picks, then it is taken, unless thieves or idleness come first |
+//! | oldest child | newer children, for ever | [`OLDEST_WAIT`] or [`OLDEST_LOOKS`], and 2 x [`FOREIGN_EVERY`] picks, then it is taken, unless thieves or idleness come first |
 //! | any task | a task that is always ready | its budget ([`budget`]) |
 //!
 //! A pick is one poll of one task; what one poll takes is up to the task.
 //!
 //! The depth-first order keeps the live tasks of a fully strict program within workers x depth x fan-out (Blumofe and
-//! Leiserson, 1999; their thief takes one task, ours siblings, which with what comes below one of them are still one path).
+//! Leiserson, 1999; their thief takes one task, ours siblings, which with what comes below one of them are still one path, and the first that is none).
 //! It is kept as long as no child is the oldest for [`OLDEST_WAIT`]: a tree that computes for longer
 //! than that takes one task out of order each time, which adds its own path to the bound. On a virtual clock, which stands still
-//! while anything can run, there is no such time (`tests/scheduler.rs` asserts the bound there).
+//! while anything can run, that is after millions of picks (`tests/scheduler.rs` asserts the bound there).
 
 use std::cell::Cell;
 use std::time::{Duration, Instant};
@@ -48,6 +48,9 @@ const AHEAD_MAX: u32 = 16;
 /// How long a child may be the oldest of the spawn lane while newer ones run. Long, for the order is what keeps the
 /// number of live tasks low; short enough that a server under overload forgets nobody.
 const OLDEST_WAIT: Duration = Duration::from_millis(100);
+/// The same in looks, of which there is one every [`FOREIGN_EVERY`] picks, for a virtual clock: it stands still while anything can run.
+/// Millions of picks, which take longer than the time where that passes.
+const OLDEST_LOOKS: u32 = 1 << 15;
 /// How many tasks a thief takes at most.
 const STEAL_MAX: usize = 32;
 /// Rounds over all queues before a searcher parks.
@@ -67,8 +70,8 @@ pub(crate) struct Worker {
     tick: Cell<u32>,
     /// Picks from the spawn lane since the last one from the woken lane.
     spawned_run: Cell<u32>,
-    /// The spawn lane's oldest index when last looked at, and since when.
-    oldest: Cell<(usize, Option<Instant>)>,
+    /// The spawn lane's oldest index when last looked at, and since when and how many looks.
+    oldest: Cell<(usize, Option<(Instant, u32)>)>,
     /// Whether this worker is counted as a searcher.
     searching: Cell<bool>,
     /// The lone tasks that this worker has left to its mates, spawned and woken, as of its last look.
@@ -204,15 +207,16 @@ impl Worker {
         let index = self.spawned.oldest_index();
         let now = self.scheduler.now();
         match self.oldest.get() {
-            (seen, Some(since)) if seen == index => {
-                if now.duration_since(since) < OLDEST_WAIT {
+            (seen, Some((since, looks))) if seen == index => {
+                if now.duration_since(since) < OLDEST_WAIT && looks < OLDEST_LOOKS {
+                    self.oldest.set((index, Some((since, looks + 1))));
                     return None;
                 }
                 self.oldest.set((0, None));
                 self.spawned.take_oldest()
             }
             _ => {
-                self.oldest.set((index, Some(now)));
+                self.oldest.set((index, Some((now, 0))));
                 None
             }
         }

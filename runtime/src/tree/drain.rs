@@ -3,18 +3,18 @@
 //! The node's own wait for its children is by its own task, with its own waker, after the body is gone. A body that
 //! drains its scope begins that wait earlier, maybe with another waker (a `select` hands out its own), maybe more than once at
 //! a time, and may give it up again while the children go on. So what lies in the node's waiter slot for a drain is a
-//! [`DrainSignal`], with a list of who waits: each [`Drained`] under a key of its own, and the node's own task, when its turn
-//! comes.
+//! [`DrainSignal`], with a list of who waits, each [`Drained`] under a key of its own, and a place for the node's own task, which
+//! waits when its turn comes. A cleanup may drain likewise.
 //!
 //! ```text
-//!   Drained::poll ────put────▶ DrainSignal ──wake──▶ everybody on the list, once
+//!   Drained::poll ────put────▶ DrainSignal ──wake──▶ the node's own task, then everybody on the list, once
 //!   Drained::drop ────remove──▶     ▲ ▲
 //!   Node::poll_drained ──put_own────┘ └── Node::children_ended, the last child
 //! ```
 //!
 //! *No lost wake.* Whoever waits leaves its waker and then looks at the node's state; the last child changes the state
 //! (`waiter_taken`) and then takes the list. Both go through the list's lock, so one that is not on the list when it is taken
-//! sees that the node is drained.
+//! sees that the node is drained. The node's own task comes first: the others' wakers are users', and may block until it has gone on.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -28,37 +28,51 @@ use crate::context;
 use crate::sync::Mutex;
 
 /// Passes the last child's wake on to whoever waits then.
-pub(crate) struct DrainSignal(Mutex<Watchers>);
+pub(crate) struct DrainSignal(Mutex<Waiting>);
+
+#[derive(Default)]
+struct Waiting {
+    /// The node's own task.
+    own: Option<Waker>,
+    drains: Watchers,
+}
 
 impl DrainSignal {
     fn new() -> Self {
-        Self(Mutex::new(Watchers::default()))
+        Self(Mutex::new(Waiting::default()))
     }
 
     /// Has `waker` woken as well, in place of the one kept under `key`. A wake that has come already is seen in the node's
     /// state.
     fn put(&self, key: Option<u64>, waker: &Waker) -> u64 {
         let waker = waker.clone();
-        let (key, old) = self.0.lock().put(key, waker);
+        let (key, old) = self.0.lock().drains.put(key, waker);
         drop(old);
         key
     }
 
-    /// [`put`](Self::put) for the node's own task.
+    /// As [`put`](Self::put), for the node's own task.
     pub(super) fn put_own(&self, waker: &Waker) {
-        self.put(Some(Watchers::RESERVED), waker);
+        let waker = waker.clone();
+        let old = self.0.lock().own.replace(waker);
+        drop(old);
     }
 
     fn remove(&self, key: u64) {
-        let old = self.0.lock().remove(key);
+        let old = self.0.lock().drains.remove(key);
         drop(old);
     }
 }
 
 impl Wake for DrainSignal {
     fn wake(self: StdArc<Self>) {
-        let all = self.0.lock().take();
-        all.wake();
+        let mut waiting = self.0.lock();
+        let (own, drains) = (waiting.own.take(), waiting.drains.take());
+        drop(waiting);
+        if let Some(own) = own {
+            own.wake();
+        }
+        drains.wake();
     }
 }
 

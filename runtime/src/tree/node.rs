@@ -111,7 +111,7 @@ pub(super) struct Rare {
     pub(super) alarm: Option<(Instant, TimerKey)>,
     /// Who waits for a request to be seen.
     pub(super) watchers: Watchers,
-    /// Who waits in `drain`, while the body still runs.
+    /// Who waits in `drain`, while the body or a cleanup runs.
     pub(super) draining: Option<StdArc<DrainSignal>>,
 }
 
@@ -333,7 +333,7 @@ impl Node {
         }
     }
 
-    /// Leaves `waker` for the last child. Called by the node's own task, be it in its body, having seen
+    /// Leaves `waker` for the last child. Called by the node's own task, be it in its body or a cleanup, having seen
     /// [`Seen::Counting`].
     pub(super) fn begin_wait(&self, waker: Waker) -> Wait {
         self.waiter.with_mut(|slot| {
@@ -343,8 +343,8 @@ impl Node {
         self.state.start_wait()
     }
 
-    /// A wait is under way, and it may be one that the body began in [`drain`](super::drain) and then gave up: its wake
-    /// is handed on to the node's own task.
+    /// A wait is under way, and it may be one that the body, or a cleanup, began in [`drain`](super::drain) and then gave up: its
+    /// wake goes to the node's own task as well.
     fn poll_after_drain(&self, waker: &Waker) -> Poll<()> {
         let draining = self.held.lock().rare_if_any().and_then(|rare| rare.draining.clone());
         if let Some(signal) = draining {

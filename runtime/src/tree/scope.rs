@@ -434,7 +434,7 @@ impl<'scope, 'env> Scope<'scope, 'env> {
     /// [`abort_children`](Scope::abort_children).
     ///
     /// # Panics
-    /// If polled anywhere but in the scope's own body: a child that waited for its siblings *and itself* would wait for
+    /// If polled anywhere but in the scope's own body or cleanup: a child that waited for its siblings *and itself* would wait for
     /// ever.
     pub async fn drain(&self, limit: Duration) -> Result<(), Survivors> {
         self.close();

@@ -126,7 +126,7 @@ impl NodeState {
     ///
     /// Children that a node's own body spawns during one poll are counted in together when the poll is over, so a
     /// child may be counted out first: the count is then below zero for a while. Nobody acts on it meanwhile, for
-    /// the node does not wait while its body is polled.
+    /// the node does not wait while its body is polled, but in a drain, and then it is closed: its body spawns no more.
     #[inline]
     pub(crate) fn children_added(&self, n: u64) {
         // Relaxed: whoever spawns is itself waited for, and what it waits with (its own `children_ended`, or the

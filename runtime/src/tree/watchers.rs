@@ -13,9 +13,6 @@ pub(super) struct Watchers {
 }
 
 impl Watchers {
-    /// A key that is never given out.
-    pub(super) const RESERVED: u64 = 0;
-
     /// Keeps `waker` under `key`, or under a new one, which it gives; and the waker to be dropped that was kept before.
     pub(super) fn put(&mut self, key: Option<u64>, waker: Waker) -> (u64, Option<Waker>) {
         let key = key.unwrap_or_else(|| {
