@@ -399,7 +399,7 @@ fn waker_of_a_drain_that_a_pool_thread_calls_may_be_the_last_owner_of_the_runtim
     });
 }
 
-/// A drain that was given up, but not dropped, leaves its waker behind.
+/// A drain that nobody polls any more, and that is not dropped before the cleanup, leaves its waker behind.
 #[test]
 fn waker_of_a_drain_that_blocks_until_the_root_has_returned_does_not_keep_it() {
     struct Blocks(Arc<Gate>);
@@ -417,7 +417,7 @@ fn waker_of_a_drain_that_blocks_until_the_root_has_returned_does_not_keep_it() {
             let mut drain = Box::pin(scope.drain(Duration::MAX));
             let waker = Waker::from(Arc::new(Blocks(over.clone())));
             assert!(drain.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
-            std::mem::forget(drain);
+            scope.defer(Duration::MAX, async move { drop(drain) });
             given_up.open();
         });
         over.open();
