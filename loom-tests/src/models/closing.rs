@@ -40,6 +40,16 @@ pub(super) const MODELS: &[Model] = &[
         seed: Seed::Caller("waits where the drain waited"),
     },
     Model {
+        name: "closing::two_drains",
+        checks: "a body drains its scope twice at a time, each with a waker of its own: the last child wakes both",
+        threads: 2,
+        quick: Some(ALL),
+        full: ALL,
+        body: two_drains,
+        bug: "two drains leave one waker between them",
+        seed: Seed::Caller("one waker for two"),
+    },
+    Model {
         name: "closing::survivors_against_end",
         checks: "a parked child ends while the walk over the parked names it",
         threads: 2,
@@ -109,6 +119,24 @@ fn drain_given_up() {
     let _ = root.poll_drain(&gone.waker());
     let waker = if bug("waits where the drain waited") { gone.waker() } else { root.waker() };
     root.drain(&waker);
+    root.end();
+    child.join().unwrap();
+}
+
+fn two_drains() {
+    let root = Root::new();
+    let child = root.child();
+    let child = thread::spawn(move || child.end());
+    root.close();
+    let (one, other) = (Signal::new(), Signal::new());
+    let wakers = [one.waker(), if bug("one waker for two") { one.waker() } else { other.waker() }];
+    let drained = wakers.map(|waker| root.poll_drain(&waker));
+    for (signal, drained) in [one, other].iter().zip(drained) {
+        if !drained {
+            signal.sleep();
+        }
+    }
+    root.drain(&root.waker());
     root.end();
     child.join().unwrap();
 }
