@@ -271,13 +271,13 @@ where
     fn drain(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Drain<K::Output> {
         // Parked or aborted is all the same here: what wakes this task is the last child, or the deferred future; and
         // `park` has passed on what came from above.
-        if self.as_mut().poll_children_gone(cx).is_pending() || self.as_mut().poll_deferred(cx).is_pending() {
+        if self.as_mut().poll_deferred(cx).is_pending() {
             let _ = self.as_mut().park(cx);
             return Drain::Parked;
         }
         // SAFETY: the body's future was dropped on the way into stage Drain, no deferred future is left, and the node
         // is drained.
-        if self.node().poll_drained(cx.waker()).is_pending() || unsafe { self.node().drop_values() } {
+        if unsafe { self.node().drop_values() } {
             return Drain::Again;
         }
         let StageNow::Drain { value, .. } = self.as_mut().project().stage.project() else {
@@ -288,20 +288,8 @@ where
         Drain::Ended(self.end(value))
     }
 
-    /// Waits for the children, but not while a deferred future is under way: they may be its own, and wait for it.
-    fn poll_children_gone(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        if matches!(self.stage, Stage::Drain { deferred: Some(_), .. }) {
-            return Poll::Ready(());
-        }
-        self.node().poll_drained(cx.waker())
-    }
-
-    /// Runs what was deferred, one after the other, newest first, each within its limit. Children that one of them
-    /// spawned are waited for before the next.
+    /// Waits for the children and runs what was deferred, one after the other, each within its limit.
     fn poll_deferred(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        if !self.node().may_have_deferred() {
-            return Poll::Ready(());
-        }
         // SAFETY: used while a deferred future is polled or dropped, in this function.
         let node = unsafe { self.node().to_ref() };
         let StageNow::Drain { deferred: running, .. } = self.as_mut().project().stage.project() else {

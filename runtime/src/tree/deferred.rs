@@ -84,23 +84,24 @@ impl Running {
     }
 }
 
-/// Runs what was deferred on `node`, newest first; `running` is the one under way. Children that one of them spawned
-/// are waited for before the next. Called when no child lives, or while one is under way.
+/// Waits until no child of `node` lives, and runs what was deferred on it, newest first; `running` is the one under way. `Ready`: no
+/// child lives, and nothing deferred is left.
+///
+/// Children that one of them spawned are waited for before the next, but not while it is under way: they may wait for it.
+#[inline]
 pub(crate) fn poll(node: NodeRef, running: &mut Option<Running>, cx: &mut Context<'_>) -> Poll<()> {
     loop {
-        if running.is_none() {
-            let Some(deferred) = node.pop_deferred() else { return Poll::Ready(()) };
-            *running = Some(Running::start(deferred, &node, cx.waker()));
+        if let Some(now) = running {
+            if now.poll(node, cx).is_pending() {
+                return Poll::Pending;
+            }
+            *running = None;
         }
-        if let Some(now) = running
-            && now.poll(node, cx).is_pending()
-        {
-            return Poll::Pending;
-        }
-        *running = None;
         if node.poll_drained(cx.waker()).is_pending() {
             return Poll::Pending;
         }
+        let Some(deferred) = node.pop_deferred() else { return Poll::Ready(()) };
+        *running = Some(Running::start(deferred, &node, cx.waker()));
     }
 }
 
@@ -111,13 +112,14 @@ impl Node {
         self.state.set_holds();
     }
 
-    /// The newest future that was deferred.
+    /// The newest future that was deferred. Asked once the node is drained.
+    #[inline]
     fn pop_deferred(&self) -> Option<Deferred> {
-        self.held.lock().rare_if_any().and_then(|rare| rare.deferred.pop())
+        if self.state.holds() { self.pop_kept_deferred() } else { None }
     }
 
-    /// Whether anything may have been deferred. Asked once the node is drained.
-    pub(crate) fn may_have_deferred(&self) -> bool {
-        self.state.holds()
+    #[cold]
+    fn pop_kept_deferred(&self) -> Option<Deferred> {
+        self.held.lock().rare_if_any().and_then(|rare| rare.deferred.pop())
     }
 }

@@ -272,11 +272,7 @@ impl<'env, P: Pause> Root<'_, 'env, P> {
         loop {
             budget::refill();
             node.keep_time(self.waker);
-            // The children are not waited for while a deferred future is under way: they may be its own, and wait for it.
-            let drained = (running.is_some() || node.poll_drained(self.waker).is_ready())
-                && (!node.may_have_deferred() || deferred::poll(node, &mut running, &mut cx).is_ready())
-                && node.poll_drained(self.waker).is_ready();
-            if !drained {
+            if deferred::poll(node, &mut running, &mut cx).is_pending() {
                 self.pause.pause(self.signal);
                 continue;
             }
