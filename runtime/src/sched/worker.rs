@@ -329,21 +329,18 @@ impl Worker {
         let mates = &self.scheduler.workers;
         let start = self.random() as usize % mates.len();
         let others = || (0..mates.len()).map(|n| (start + n) % mates.len()).filter(|&n| n != self.index);
-        let spawned = |n: usize| {
-            let victim = &mates[n].spawned;
-            if self.leaves_alone(victim, &self.left_alone[n][0]) {
-                return None;
+        let from = |victim, left_alone, lane, together| {
+            if self.leaves_alone(victim, left_alone) {
+                None
+            } else {
+                Self::steal_from(victim, lane, together)
             }
-            Self::steal_from(victim, &self.spawned, cell::are_siblings)
         };
-        let woken = |n: usize| {
-            let victim = &mates[n].woken;
-            if self.leaves_alone(victim, &self.left_alone[n][1]) {
-                return None;
-            }
-            Self::steal_from(victim, &self.woken, |_, _| true)
-        };
-        others().find_map(spawned).or_else(|| others().find_map(woken))
+        others()
+            .find_map(|n| from(&mates[n].spawned, &self.left_alone[n][0], &self.spawned, cell::are_siblings))
+            .or_else(|| {
+                others().find_map(|n| from(&mates[n].woken, &self.left_alone[n][1], &self.woken, |_, _| true))
+            })
     }
 
     /// Whether a mate's only task is left to it: at the first look, for the mate most often comes to it sooner than it
@@ -361,7 +358,7 @@ impl Worker {
     fn steal_from(
         victim: &Stealer<Runnable>,
         lane: &Owner<Runnable>,
-        together: impl Fn(&Runnable, &Runnable) -> bool,
+        together: fn(&Runnable, &Runnable) -> bool,
     ) -> Option<Runnable> {
         let first = loop {
             match victim.steal() {
