@@ -40,7 +40,8 @@ pub(crate) type Slot<T> = async_task::FallibleTask<T, Meta>;
 ///
 /// # Safety
 /// Until the task has been run to its end, whatever the future borrows stays alive, and so do `parent` and its scheduler.
-/// The future may be sent to other threads.
+/// The future may be sent to other threads, or is polled and dropped by its scheduler's one thread; a foreign wake touches the header
+/// of its task alone, to queue it there.
 #[inline]
 pub(crate) unsafe fn new<F: Future>(
     parent: NodeRef,
@@ -48,8 +49,7 @@ pub(crate) unsafe fn new<F: Future>(
 ) -> (Runnable, Slot<F::Output>) {
     let builder = async_task::Builder::new().metadata(Meta { parent });
     // SAFETY: not `Send`, not `'static` are allowed by the contract above; the schedule function is a plain
-    // function, hence `Send`, `Sync` and `'static`. A future that is not `Send` is polled and dropped by its scheduler's one thread;
-    // a foreign wake touches the header of its task alone, to queue it there.
+    // function, hence `Send`, `Sync` and `'static`.
     let (runnable, task): (Runnable, Task<F::Output, Meta>) =
         unsafe { builder.spawn_unchecked(|_| make(), WithInfo(schedule)) };
     (runnable, task.fallible())
