@@ -131,7 +131,7 @@ pub(super) fn run(
         rss_kib_per_connection: end.since(before).resident as f64 / 1024.0 / workload.connections as f64,
         generator_share: outcome.share(),
         generator_waiting: outcome.waiting(),
-        generator_late_p99_us: outcome.lateness.value_at_quantile(0.99) as f64 / 1e3,
+        generator_late_p99_us: outcome.lateness_us(0.99),
         saturated: outcome.is_saturated(),
     })
 }

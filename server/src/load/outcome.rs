@@ -96,10 +96,7 @@ impl Outcome {
     /// was late itself, or it did not reach its rate and had hardly a pause. (Then it looks seldom whether there is
     /// room for more, and cannot tell whom a message waited for.)
     pub fn is_late(&self) -> bool {
-        let late = |quantile| {
-            let of = |histogram: &Histogram<u64>| histogram.value_at_quantile(quantile) as f64;
-            of(&self.lateness) > of(&self.latency) * MOST
-        };
+        let late = |quantile| self.lateness_us(quantile) > self.latency_us(quantile) * MOST;
         let measured = !self.latency.is_empty() && !self.lateness.is_empty();
         measured && (late(0.5) || late(0.99)) || self.misses_rate() && self.is_saturated()
     }
@@ -111,7 +108,12 @@ impl Outcome {
 
     /// A latency in µs: that of the share `quantile` of messages is at most this.
     pub fn latency_us(&self, quantile: f64) -> f64 {
-        self.latency.value_at_quantile(quantile) as f64 / 1e3
+        micros(&self.latency, quantile)
+    }
+
+    /// The same of the [lateness](Outcome::lateness).
+    pub fn lateness_us(&self, quantile: f64) -> f64 {
+        micros(&self.lateness, quantile)
     }
 
     /// Why the run failed, if it did.
@@ -132,6 +134,11 @@ impl Outcome {
     pub fn summary(&self) -> Summary {
         Summary::of(self)
     }
+}
+
+/// Of times in ns.
+pub(super) fn micros(histogram: &Histogram<u64>, quantile: f64) -> f64 {
+    histogram.value_at_quantile(quantile) as f64 / 1e3
 }
 
 /// So much per second; nothing in no time.

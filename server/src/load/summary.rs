@@ -6,7 +6,7 @@ use hdrhistogram::Histogram;
 use serde::Serialize;
 
 use super::ledger::Faults;
-use super::outcome::Outcome;
+use super::outcome::{Outcome, micros};
 
 /// An [`Outcome`] in figures, as `--json` gives it. What nothing was measured of is `null`.
 #[derive(Clone, Debug, Serialize)]
@@ -43,7 +43,7 @@ pub struct Summary {
 
 impl Summary {
     pub(super) fn of(outcome: &Outcome) -> Self {
-        let latency = |quantile| micros(&outcome.latency, quantile);
+        let latency = |quantile| known(&outcome.latency, quantile);
         let measured = Some(outcome.measured as f64).filter(|&measured| measured > 0.0);
         Summary {
             sent: outcome.sent,
@@ -65,8 +65,8 @@ impl Summary {
             generator_cpu_ns_per_message: measured.map(|messages| outcome.cpu.as_nanos() as f64 / messages),
             generator_cpu_share: outcome.share(),
             generator_waiting_share: outcome.waiting(),
-            generator_late_p50_us: micros(&outcome.lateness, 0.5),
-            generator_late_p99_us: micros(&outcome.lateness, 0.99),
+            generator_late_p50_us: known(&outcome.lateness, 0.5),
+            generator_late_p99_us: known(&outcome.lateness, 0.99),
             saturated: outcome.is_saturated(),
             rate_missed: outcome.misses_rate(),
             latency_is_generators: outcome.is_late(),
@@ -76,8 +76,8 @@ impl Summary {
 }
 
 /// In µs; `None` if there is none.
-fn micros(histogram: &Histogram<u64>, quantile: f64) -> Option<f64> {
-    (!histogram.is_empty()).then(|| histogram.value_at_quantile(quantile) as f64 / 1e3)
+fn known(histogram: &Histogram<u64>, quantile: f64) -> Option<f64> {
+    (!histogram.is_empty()).then(|| micros(histogram, quantile))
 }
 
 /// A time that is given in µs, in the unit that people would give it in.
