@@ -45,6 +45,11 @@ impl Cell {
         self.rounds.iter().any(Option::is_some)
     }
 
+    /// Why there are no figures, where there are none.
+    pub(super) fn why_not(&self) -> &str {
+        self.failure.as_deref().unwrap_or_else(|| Failure::Nothing.text())
+    }
+
     /// Whether the generator was the limit in most rounds, or in half of them: a median is then not the server's.
     pub(super) fn is_saturated(&self) -> bool {
         let measured = self.rounds.iter().flatten().count();

@@ -69,7 +69,7 @@ fn threads_or_not(series: &[&Section]) -> String {
 
 /// Why there is no figure, in its place.
 fn failure(cell: &Cell) -> String {
-    format!("**{}**", cell.failure.as_deref().unwrap_or("nothing arrived in time").replace('|', "/"))
+    format!("**{}**", cell.why_not().replace('|', "/"))
 }
 
 #[cfg(test)]

@@ -99,7 +99,7 @@ fn table(text: &mut String, section: &Section, heads: &[&str], row: fn(&Section,
 pub(super) fn missing<'a>(cells: impl IntoIterator<Item = &'a Cell>) -> String {
     let mut reasons: Vec<(&str, Vec<String>)> = Vec::new();
     for cell in cells.into_iter().filter(|cell| !cell.is_measured()) {
-        let why = cell.failure.as_deref().unwrap_or("nothing arrived in time");
+        let why = cell.why_not();
         let who = format!("`{}`", cell.subject);
         match reasons.iter_mut().find(|(known, _)| *known == why) {
             Some((_, subjects)) => subjects.push(who),

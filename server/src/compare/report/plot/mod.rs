@@ -54,7 +54,11 @@ pub(in super::super) fn all(sections: &[Section], machine: &Machine) -> Vec<(Str
 }
 
 fn colour(subject: Subject) -> &'static str {
-    match subject.runtime {
+    colour_of(subject.runtime)
+}
+
+fn colour_of(runtime: RuntimeKind) -> &'static str {
+    match runtime {
         RuntimeKind::Treescope => "#1a7f37",
         RuntimeKind::Tokio => "#0969da",
         RuntimeKind::Bare => "#57606a",
@@ -72,9 +76,14 @@ fn heading(svg: &mut Svg, title: &str, about: &str, machine: &Machine) -> f64 {
         }
     }
     let mut x = EDGE;
-    for (runtime, colour) in [("treescope", "#1a7f37"), ("tokio", "#0969da"), ("no runtime", "#57606a")] {
+    for (kind, name) in [
+        (RuntimeKind::Treescope, "treescope"),
+        (RuntimeKind::Tokio, "tokio"),
+        (RuntimeKind::Bare, "no runtime"),
+    ] {
+        let colour = colour_of(kind);
         svg.dot((x + 5.0, y), 4.5, colour, false);
-        svg.text((x + 14.0, y + 4.0), Align::Left, 12.0, colour, runtime);
+        svg.text((x + 14.0, y + 4.0), Align::Left, 12.0, colour, name);
         x += 100.0;
     }
     svg.dot((x + 5.0, y), 4.5, PALE, true);
