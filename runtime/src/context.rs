@@ -229,14 +229,18 @@ pub(crate) fn ended_below() -> Option<NodeRef> {
     CONTEXT.with(|context| context.ended.get())
 }
 
-/// Lets a child's value go by `f`, which may drop it: if that panics, `parent` fails. `f` itself does not unwind.
+/// Lets a child's value go by `f`, which may drop it: if that panics, `parent` fails. `f` itself unwinds only from a user's waker.
 #[inline]
 pub(crate) fn charge(parent: NodeRef, f: impl FnOnce()) {
-    CONTEXT.with(|context| {
-        let before = context.charged.replace(Some(parent));
-        f();
-        context.charged.set(before);
-    });
+    /// Not by hand after `f`: who stayed charged after an unwinding would be gone by the next time.
+    struct Restored(Option<NodeRef>);
+    impl Drop for Restored {
+        fn drop(&mut self) {
+            CONTEXT.with(|context| context.charged.set(self.0));
+        }
+    }
+    let _restored = Restored(CONTEXT.with(|context| context.charged.replace(Some(parent))));
+    f();
 }
 
 /// The scope that fails if the drop of a child's value panics: that of the handle being let go, else that of the task that

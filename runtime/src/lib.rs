@@ -41,8 +41,8 @@
 //! ```text
 //!            Scope::spawn, Scope::scope, Scope::spawn_blocking                      tree/scope.rs
 //!                                 │
-//!                                 │ child::prepare: Node::child_added, cell::new    task/child.rs, task/cell.rs
-//!                                 │   (a child scope: scope_task::spawn)            task/scope_task.rs
+//!                                 │ child::prepare: Node::child_added, new_child    task/child.rs, task/cell/
+//!                                 │   (a child scope: scope_task::spawn, new_scope) task/scope_task.rs, task/cell/
 //!                                 ▼
 //!   ┌──────────────────────▶   queued    in a lane, or the remote queue             sched/deque.rs, sched/mod.rs
 //!   │                             │
@@ -52,7 +52,7 @@
 //!   │                             │
 //!   │                             ├── Pending: Node::park ──▶ parked                tree/cancel.rs, tree/parked.rs
 //!   │                             │                             │
-//!   └── cell::schedule ◀── Waker::wake ◀────────────────────────┤                   task/cell.rs
+//!   └── of_child::schedule, WakeState::wake ◀── Waker::wake ◀───┤                   task/cell/
 //!                                 │        by a socket, a timer, a sibling: driver/, time/, net/
 //!                                 │        by Node::request, Node::abort, which reach whoever is parked: tree/cancel.rs
 //!                                 │
@@ -66,7 +66,7 @@
 //!                                 ▼
 //!                           output stored, or dropped if no JoinHandle is left      task/outcome.rs, task/join.rs
 //!                                 │
-//!                                 │ cell::run, after async-task's run has returned
+//!                                 │ cell::run, after the cell's own run has returned
 //!                                 ▼
 //!                           Node::children_ended ── the last one wakes ──▶ the parent   tree/node.rs
 //! ```

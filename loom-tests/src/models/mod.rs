@@ -13,6 +13,7 @@ use crate::seed::Seed;
 mod abort;
 mod blocking;
 mod cancel;
+mod cell;
 mod clock;
 mod closing;
 mod counts;
@@ -28,6 +29,7 @@ mod places;
 mod request;
 mod root;
 mod scope;
+mod scope_handle;
 mod visitors;
 mod whole;
 mod workers;
@@ -71,6 +73,8 @@ pub fn all() -> impl Iterator<Item = &'static Model> {
         workers::MODELS,
         handle::MODELS,
         scope::MODELS,
+        cell::MODELS,
+        scope_handle::MODELS,
         counts::MODELS,
         abort::MODELS,
         outcome::MODELS,

@@ -4,11 +4,13 @@
 //! handles, so that the models know no representation; whole runtimes need none of it and are driven by the public
 //! API.
 
+mod cell;
 mod idle;
 mod lane;
 mod sched;
 mod tree;
 
+pub use cell::{Run, Way, Yard};
 pub use idle::{Driver, Idle, Parker, Readiness, Tick, Timer};
 pub use lane::{Owner, Steal, Stealer, Token, lane};
 pub use sched::{AwakeRoots, Crew, Entrance, Signal, Visitors};

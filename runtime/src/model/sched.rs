@@ -96,8 +96,8 @@ impl Entrance {
     /// Makes a task that belongs to no tree and queues it, as a spawn from the calling thread does.
     pub fn push(self, future: impl Future<Output = ()> + 'static) {
         // SAFETY: the future borrows nothing, and models stop the crew last.
-        let (runnable, slot) = unsafe { cell::new(self.0, || future) };
-        slot.detach();
+        let (runnable, slot) = unsafe { cell::new_child(self.0, || future) };
+        slot.let_go();
         self.0.sched().schedule_child(runnable);
     }
 }

@@ -61,20 +61,6 @@ pub(crate) unsafe trait Item: Send {
     unsafe fn from_raw(raw: NonNull<()>) -> Self;
 }
 
-// SAFETY: async-task's own conversions; a `Runnable<M>` is `Send` if `M` is `Send + Sync`.
-unsafe impl Item for crate::task::cell::Runnable {
-    #[inline]
-    fn into_raw(self) -> NonNull<()> {
-        self.into_raw()
-    }
-
-    #[inline]
-    unsafe fn from_raw(raw: NonNull<()>) -> Self {
-        // SAFETY: by contract.
-        unsafe { Self::from_raw(raw) }
-    }
-}
-
 /// A power-of-two ring of slots, indexed by deque index modulo its length.
 struct Ring {
     slots: Box<[Slot]>,

@@ -217,6 +217,11 @@ impl Scheduler {
         }
     }
 
+    /// Takes what has lain longest in the remote queue.
+    pub(crate) fn take_remote(&self) -> Option<Runnable> {
+        self.remote.pop().ok()
+    }
+
     /// Whether any queue has a task.
     fn has_work(&self) -> bool {
         !self.remote.is_empty()

@@ -223,7 +223,7 @@ impl Worker {
     }
 
     fn remote(&self) -> Option<Runnable> {
-        self.scheduler.remote.pop().ok()
+        self.scheduler.take_remote()
     }
 
     /// Wakes a mate if there is more to do here than the task just picked, and nobody looks for it.

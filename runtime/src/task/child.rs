@@ -67,8 +67,8 @@ where
     let child = || Child { parked: false, link: Link::of_child(label), future: Some(future) };
     // SAFETY: what the future borrows lives for `'scope`, and the node, which counts the child, ends after it; the
     // scheduler outlives every node. The future and its output are `Send`, or stay on this thread, by contract.
-    let (runnable, slot) = unsafe { cell::new(parent, child) };
-    Ok((runnable, JoinHandle::new(slot, parent)))
+    let (runnable, slot) = unsafe { cell::new_child(parent, child) };
+    Ok((runnable, JoinHandle::new(slot)))
 }
 
 /// See the [module](self). `!Unpin` through `Link`: the parent's list points into it while it is borrowed

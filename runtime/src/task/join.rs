@@ -10,7 +10,6 @@ use super::outcome::Outcome;
 use crate::context;
 use crate::sched::budget;
 use crate::tree::failure;
-use crate::tree::node::NodeRef;
 
 /// Awaits a child's value. Lives no longer than the scope the child was spawned in.
 ///
@@ -25,16 +24,14 @@ use crate::tree::node::NodeRef;
 pub struct JoinHandle<'scope, T> {
     /// `None` once the value was taken.
     slot: Option<Slot<Outcome<T>>>,
-    /// The scope that the child was spawned in: it outlives every use of its handles.
-    parent: NodeRef,
     /// Invariant, as in `Scope`.
     _scope: PhantomData<&'scope mut &'scope ()>,
 }
 
 impl<T> JoinHandle<'_, T> {
     #[inline]
-    pub(crate) fn new(slot: Slot<Outcome<T>>, parent: NodeRef) -> Self {
-        Self { slot: Some(slot), parent, _scope: PhantomData }
+    pub(crate) fn new(slot: Slot<Outcome<T>>) -> Self {
+        Self { slot: Some(slot), _scope: PhantomData }
     }
 
     /// Whether the child has ended, with a value or without.
@@ -42,15 +39,15 @@ impl<T> JoinHandle<'_, T> {
         self.slot.as_ref().is_none_or(Slot::is_finished)
     }
 
-    /// Gives the handle's reference up. Not by dropping it: async-task would close the task, whose end the tree alone
-    /// decides.
+    /// Gives the handle's part of the task up.
     #[inline]
     fn let_go(&mut self) {
         let Some(slot) = self.slot.take() else { return };
         if std::mem::needs_drop::<T>() {
-            context::charge(self.parent, || slot.detach());
+            // It outlives every use of its handles.
+            context::charge(slot.parent(), || slot.let_go());
         } else {
-            slot.detach();
+            slot.let_go();
         }
     }
 
@@ -62,10 +59,8 @@ impl<T> JoinHandle<'_, T> {
     /// Polls for the child's end: its value, or `None` if it ended without one.
     #[inline]
     pub(crate) fn poll_end(&mut self, cx: &mut Context<'_>) -> Poll<Option<T>> {
-        let Some(slot) = &mut self.slot else { panic!("a JoinHandle was polled after its value was taken") };
-        let outcome = ready!(budget::poll_spending(cx, |cx| Pin::new(slot).poll(cx)));
-        self.let_go();
-        Poll::Ready(outcome.and_then(Outcome::take))
+        let outcome = ready!(budget::poll_spending(cx, |cx| Slot::poll(&mut self.slot, cx)));
+        Poll::Ready(outcome.take())
     }
 }
 

@@ -1,18 +1,18 @@
 //! One task's life, from spawn to "the parent has been told".
 //!
-//! Every task is one async-task allocation: header, and in turn the wrapped future or its output.
+//! Every task is one allocation: header, wrapped future, output. A child's is async-task's, a scope's our own ([`cell`]).
 //!
 //! ```text
 //!            child::spawn / scope_task::spawn / blocking::spawn
-//!                      │ child_added, cell::new
+//!                      │ child_added, cell::new_child, cell::new_scope
 //!                      ▼
-//!   queued ──cell::run──▶ polled ──Pending, Node::park──▶ parked ──wake, cell::schedule──▶ queued
+//!   queued ──cell::run──▶ polled ──Pending, Node::park──▶ parked ──wake, schedule──▶ queued
 //!                           │
 //!                           │ Ready, panic, or cancelled: future dropped, Node::unpark, context::note_ended
 //!                           ▼
-//!                     output stored, or dropped if no handle is left      (inside async-task's run)
+//!                     output stored, or dropped if no handle is left      (inside the cell's run)
 //!                           │
-//!                           ▼ cell::run, after async-task's run returned
+//!                           ▼ cell::run, after that has returned
 //!                     Node::children_ended ──last──▶ parent woken
 //! ```
 //!

@@ -5,7 +5,7 @@ use crate::tree::failure::guard;
 
 /// A task's value, or the fact that it ended without one (panic, cancel).
 ///
-/// An outcome that nobody takes is dropped where no panic may leave: inside async-task, which aborts, or in the
+/// An outcome that nobody takes is dropped where no panic may leave: inside a task's run, which aborts, or in the
 /// drop of a handle. So a value whose drop panics fails the scope it was spawned in instead. Which that is, the
 /// [context](context::charged) knows: to carry it here would make of a small value one that is no longer returned in
 /// registers, on every task's way out.

@@ -60,16 +60,16 @@ where
     // wherever a scope lends it.
     let parent = unsafe { node.to_ref() };
     assert!(Node::child_added(parent), "the scope is closed: it takes no more children");
-    let task = || ScopeTask::<'scope, K, B> {
+    let task = |task| ScopeTask::<'scope, K, B> {
         parked: false,
-        scope: Scope::over(Node::below(parent, setup, location)),
+        scope: Scope::over(Node::below(parent, task, setup, location)),
         kind: Lent { kind, _pinned: PhantomPinned },
         stage: Stage::Start(body),
     };
     // SAFETY: what the body borrows lives for `'scope`, and `node`, which counts the task, ends after it; the
     // scheduler outlives every node. Body, future and value are `Send`, or stay on this thread, by contract.
-    let (runnable, slot) = unsafe { cell::new(parent, task) };
-    let handle = JoinHandle::new(slot, parent);
+    let (runnable, slot) = unsafe { cell::new_scope(parent, task) };
+    let handle = JoinHandle::new(slot);
     node.sched().schedule_child(runnable);
     handle
 }
@@ -138,7 +138,7 @@ where
         let own = unsafe { self.node().to_ref() };
         // SAFETY: no link.
         unsafe { context::set_current(own, None) };
-        debug_assert!(!matches!(self.stage, Stage::Ended), "async-task polls no task that has ended");
+        debug_assert!(!matches!(self.stage, Stage::Ended), "no cell polls a task that has ended");
         loop {
             // Straight on from stage to stage, for most scopes go through all of them in their first poll; but each stage
             // looks again for what the one before, being user code, may have brought about.
@@ -310,7 +310,7 @@ where
                 parent.fail(payload, None);
             });
             drop_into(value, &parent);
-            // What the kind has come to hold is dropped here too: async-task would abort if that panicked.
+            // What the kind has come to hold is dropped here too: the task's run would abort if that panicked.
             match guard(|| self.kind.finish(node, None)) {
                 Ok(leftover) => drop_into(leftover, &parent),
                 Err(second) => parent.fail(second, None),

@@ -195,7 +195,7 @@ impl Node {
     fn wake_owner(&self) {
         match &self.up {
             Up::Root(signal) => signal.wake_by_ref(),
-            Up::Scope { parent, link } => {
+            Up::Scope { parent, link, .. } => {
                 let mut held = parent.held.lock();
                 // SAFETY: the link lies in this node, whose task is a child of `parent`; the lock is held.
                 unsafe { held.parked.wake(NonNull::from(link)) };

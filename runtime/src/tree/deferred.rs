@@ -5,7 +5,7 @@
 
 use std::future::Future;
 use std::pin::Pin;
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use super::failure::guard;
@@ -44,15 +44,12 @@ pub(crate) struct Running {
     /// `None`: its limit is past what an `Instant` can say.
     deadline: Option<Instant>,
     timer: Option<TimerKey>,
-    /// A reference to the task it runs in. An aborted scope is on no list any more, and async-task frees a task that nobody
-    /// refers to without dropping its future, though it was pinned.
-    _task: Waker,
 }
 
 impl Running {
-    fn start(deferred: Deferred, node: &Node, waker: &Waker) -> Self {
+    fn start(deferred: Deferred, node: &Node) -> Self {
         let deadline = node.sched().now().checked_add(deferred.limit);
-        Self { future: Some(deferred.future), deadline, timer: None, _task: waker.clone() }
+        Self { future: Some(deferred.future), deadline, timer: None }
     }
 
     /// Polls it; `Ready` if it has ended, run out of time or panicked, and has been dropped.
@@ -101,7 +98,7 @@ pub(crate) fn poll(node: NodeRef, running: &mut Option<Running>, cx: &mut Contex
             return Poll::Pending;
         }
         let Some(deferred) = node.pop_deferred() else { return Poll::Ready(()) };
-        *running = Some(Running::start(deferred, &node, cx.waker()));
+        *running = Some(Running::start(deferred, &node));
     }
 }
 

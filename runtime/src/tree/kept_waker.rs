@@ -9,35 +9,50 @@ use std::task::{RawWakerVTable, Waker};
 
 /// See the [module](self).
 #[derive(Debug)]
-pub(super) struct KeptWaker {
+pub(crate) struct KeptWaker {
     data: *const (),
-    /// `Some`: with `data`, the parts of a waker that this owns.
+    /// `Some`: with `data`, the parts of a waker that this owns, or that is [lent](Self::lent) to it.
     vtable: Option<&'static RawWakerVTable>,
 }
 
 impl KeptWaker {
-    pub(super) const fn none() -> Self {
+    pub(crate) const fn none() -> Self {
         Self { data: std::ptr::null(), vtable: None }
     }
 
-    pub(super) fn some(waker: Waker) -> Self {
+    pub(crate) fn some(waker: Waker) -> Self {
         let waker = ManuallyDrop::new(waker);
         Self { data: waker.data(), vtable: Some(waker.vtable()) }
     }
 
-    pub(super) fn is_some(&self) -> bool {
+    /// A waker that stays its owner's.
+    ///
+    /// # Safety
+    /// What the waker refers to is there for as long as the result is used. That is not dropped, and what [`take`](Self::take) gives
+    /// of it is forgotten.
+    pub(crate) unsafe fn lent(waker: &Waker) -> Self {
+        Self { data: waker.data(), vtable: Some(waker.vtable()) }
+    }
+
+    pub(crate) fn is_some(&self) -> bool {
         self.vtable.is_some()
     }
 
-    pub(super) fn take(&mut self) -> Option<Waker> {
+    /// Whether it is there, and wakes the same task as `waker`.
+    pub(crate) fn will_wake(&self, waker: &Waker) -> bool {
+        self.data == waker.data() && self.vtable.is_some_and(|vtable| std::ptr::eq(vtable, waker.vtable()))
+    }
+
+    pub(crate) fn take(&mut self) -> Option<Waker> {
         let vtable = self.vtable.take()?;
-        // SAFETY: the parts of the waker that this owned, and, having forgotten them, owns no more.
+        // SAFETY: the parts of the waker that this owned, and, having forgotten them, owns no more; or of one that is lent, and the
+        // caller forgets again.
         Some(unsafe { Waker::new(self.data, vtable) })
     }
 
-    pub(super) fn wake_by_ref(&self) {
+    pub(crate) fn wake_by_ref(&self) {
         if let Some(vtable) = self.vtable {
-            // SAFETY: the parts of the waker that this owns; `ManuallyDrop` leaves it to own them.
+            // SAFETY: the parts of a waker that is there; `ManuallyDrop` leaves it to whoever owns it.
             let waker = ManuallyDrop::new(unsafe { Waker::new(self.data, vtable) });
             waker.wake_by_ref();
         }

@@ -109,8 +109,7 @@ pub(crate) struct Binding {
     value: Option<Box<dyn Any + Send + Sync>>,
 }
 
-/// A binding goes away with its scope's task, in the hands of async-task, which aborts if that panics; so it fails the
-/// scope above instead.
+/// A binding goes away with its scope's task, whose run aborts if that panics; so it fails the scope above instead.
 impl Drop for Binding {
     fn drop(&mut self) {
         let value = self.value.take();

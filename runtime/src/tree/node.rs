@@ -45,6 +45,7 @@ use super::watchers::Watchers;
 use crate::context;
 use crate::sched::{SchedRef, TimerKey};
 use crate::sync::{Mutex, UnsafeCell};
+use crate::task::cell::TaskRef;
 
 /// See the [module](self).
 pub(crate) struct Node {
@@ -67,8 +68,8 @@ pub(crate) struct Node {
 pub(super) enum Up {
     /// The thread that blocks in the root.
     Root(StdArc<RootSignal>),
-    /// The scope this node was opened in, and this node's task's place on its list.
-    Scope { parent: NodeRef, link: Link },
+    /// The scope this node was opened in, this node's task, and its place on the list there.
+    Scope { parent: NodeRef, task: TaskRef, link: Link },
 }
 
 /// Behind the node's lock.
@@ -175,13 +176,14 @@ impl Node {
         Self::new(sched, Up::Root(signal), None, location)
     }
 
-    /// A node below `parent`.
+    /// The node of `task`, below `parent`.
     pub(crate) fn below(
         parent: NodeRef,
+        task: TaskRef,
         setup: Option<Box<Setup>>,
         location: &'static Location<'static>,
     ) -> Self {
-        Self::new(parent.sched, Up::Scope { parent, link: Link::of_scope() }, setup, location)
+        Self::new(parent.sched, Up::Scope { parent, task, link: Link::of_scope() }, setup, location)
     }
 
     fn new(sched: SchedRef, up: Up, setup: Option<Box<Setup>>, location: &'static Location<'static>) -> Self {
@@ -239,11 +241,20 @@ impl Node {
         }
     }
 
+    /// The node's own task. `None` for the root.
+    #[inline]
+    pub(crate) fn task(&self) -> Option<TaskRef> {
+        match &self.up {
+            Up::Root(_) => None,
+            Up::Scope { task, .. } => Some(*task),
+        }
+    }
+
     /// The scope above, and this node's link on its list. `None` for the root.
     pub(super) fn above(&self) -> Option<(NodeRef, NonNull<Link>)> {
         match &self.up {
             Up::Root(_) => None,
-            Up::Scope { parent, link } => Some((*parent, NonNull::from(link))),
+            Up::Scope { parent, link, .. } => Some((*parent, NonNull::from(link))),
         }
     }
 

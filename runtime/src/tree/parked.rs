@@ -7,11 +7,14 @@
 //! `&mut ParkedList`, which only the lock's holder has. A link lies inside its child's pinned task, which
 //! takes it off the list before the task's memory goes away ([`ParkedList::remove`]).
 //!
-//! The waker in a link is a real reference to the task, not a copy of its pointer: async-task frees a
+//! The waker in a child's link is a real reference to the task, not a copy of its pointer: async-task frees a
 //! detached, pending task *without dropping its future* when its last reference goes, so the tree must hold
-//! one for as long as the child can still be polled.
+//! one for as long as the child can still be polled. A scope's task holds itself until it has ended, and leaves its list before: the
+//! waker in its link is lent, which spares two read-modify-writes a scope.
 
 use std::marker::PhantomPinned;
+use std::mem::ManuallyDrop;
+use std::ops::Deref;
 use std::panic::Location;
 use std::ptr::NonNull;
 use std::task::Waker;
@@ -74,7 +77,7 @@ pub(crate) enum Who {
 
 #[derive(Debug)]
 struct Place {
-    /// There is one exactly while the link is on the list.
+    /// There is one exactly while the link is on the list. A scope's is lent: it is cloned or forgotten, never dropped.
     waker: KeptWaker,
     prev: Option<NonNull<Link>>,
     next: Option<NonNull<Link>>,
@@ -116,6 +119,13 @@ impl Link {
             Some(Who::Child(label)) => label,
             _ => unreachable!("asked of a child's link"),
         }
+    }
+
+    /// Whether it is a scope's. Called by the link's own task, or under the lock.
+    fn is_scopes(&self) -> bool {
+        // SAFETY: written by the own task only, and then under the lock: not at the same time. (The tag stays; it is the address that
+        // is written.)
+        self.owner.with(|owner| unsafe { *owner }).tag() == SCOPE
     }
 
     /// Whose link it is; `None` for a scope that has not been put on a list. Called by the link's own task, or under the
@@ -192,21 +202,26 @@ impl ParkedList {
         })
     }
 
-    /// Puts `link` on the list, keeping `waker` for a cancel. A link that is on it already stays as it is: a
+    /// Puts `link` on the list, keeping `waker`, the caller's own, for a cancel. A link that is on it already stays as it is: a
     /// task has one waker for life. `scope` is whose link it is, if it is a scope's.
     ///
     /// # Safety
     /// `link` is pinned, belongs to a child of this list's node, which is the caller, and will be removed before it goes
-    /// away. `scope` is alive for as long.
+    /// away. `scope` is alive for as long, and so is what its `waker` refers to.
     pub(crate) unsafe fn insert(&mut self, link: NonNull<Link>, scope: Option<NonNull<Node>>, waker: &Waker) {
         let head = self.head;
+        let keep = || match scope {
+            None => KeptWaker::some(waker.clone()),
+            // SAFETY: what it refers to is there while the link is on the list, by contract; `remove` and `pop` forget what they take.
+            Some(_) => unsafe { KeptWaker::lent(waker) },
+        };
         // SAFETY: alive and of this node by contract; no other place is borrowed here.
         let inserted = unsafe {
             self.at(link, |place| {
                 if place.waker.is_some() {
                     return false;
                 }
-                *place = Place { waker: KeptWaker::some(waker.clone()), prev: None, next: head };
+                *place = Place { waker: keep(), prev: None, next: head };
                 true
             })
         };
@@ -227,12 +242,27 @@ impl ParkedList {
         self.head = Some(link);
     }
 
-    /// Takes `link` off the list, if it is on it, and gives back the waker for the caller to drop or wake
-    /// once the lock is released.
+    /// Takes `link` off the list, if it is on it, and gives back the waker that it had, for the caller to drop once the lock is
+    /// released. A lent one it forgets.
     ///
     /// # Safety
     /// `link` is alive and belongs to a child of this list's node.
     pub(crate) unsafe fn remove(&mut self, link: NonNull<Link>) -> Option<Waker> {
+        // SAFETY: by contract.
+        let waker = unsafe { self.unlink(link) }?;
+        // SAFETY: alive by contract.
+        if unsafe { link.as_ref() }.is_scopes() {
+            std::mem::forget(waker);
+            return None;
+        }
+        Some(waker)
+    }
+
+    /// Takes `link` off the list, if it is on it; the waker may be lent.
+    ///
+    /// # Safety
+    /// `link` is alive and belongs to a child of this list's node.
+    unsafe fn unlink(&mut self, link: NonNull<Link>) -> Option<Waker> {
         // SAFETY: alive by contract; no other place is borrowed here.
         let (waker, prev, next) =
             unsafe { self.at(link, |place| (place.waker.take(), place.prev.take(), place.next.take())) };
@@ -263,10 +293,15 @@ impl ParkedList {
         }
     }
 
-    /// Takes some link off the list and gives its waker.
+    /// Takes some link off the list and gives a waker of it, which the caller owns.
     pub(crate) fn pop(&mut self) -> Option<Waker> {
         let head = self.head?;
         // SAFETY: on the list, hence alive.
-        unsafe { self.remove(head) }
+        let waker = unsafe { self.unlink(head) }?;
+        // SAFETY: its task cannot end before it has had the lock, which is held here.
+        if unsafe { head.as_ref() }.is_scopes() {
+            return Some(ManuallyDrop::new(waker).deref().clone());
+        }
+        Some(waker)
     }
 }

@@ -1,0 +1,268 @@
+//! The two words of a scope's cell.
+//!
+//! [`WakeState`]: whether the task has to be queued when it is woken, and how many keep its memory. [`JoinState`]: who
+//! takes the output, and whether somebody waits for it. Two words and not one, so that a scope that ends in its first poll, as most
+//! do, needs nothing of the first: its handle, which another thread may be polling meanwhile, is told by the second.
+//!
+//! ```text
+//!   WakeState                                         JoinState
+//!
+//!   new ─▶ RUNNING ──pause──▶ parked                  new ─▶ Live ◀──take_waker_back── Awaited
+//!             ▲  │ pause,        │ wake                      │  └────leave_waker──────▶  │
+//!             │  │ woken         ▼                       end │                           │ end
+//!             │  └──────────▶ SCHEDULED                      ▼           told            ▼
+//!             └────begin─────────┘                         Ended ◀──────────────────── Telling
+//!
+//!   JoinState, from any of these: let_go, taken. After Ended all is the handle's; before, Unwanted or Taken, and all is the task's.
+//!   Awaited by the scope above: leave_to_parent, take_back_from_parent; its end goes straight to Ended.
+//! ```
+//!
+//! A task that has ended is `RUNNING` for ever: whoever wakes it then finds nothing to do.
+
+use crate::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
+
+/// The task is queued for the first time, runs, or has ended.
+const RUNNING: usize = 1;
+/// It has been woken since it last began to run.
+const SCHEDULED: usize = 1 << 1;
+/// One of those that keep the memory: a waker, or the task and its handle, together.
+const HOLDER: usize = 1 << 2;
+
+/// Who runs a scope's task next, and who keeps its memory.
+#[derive(Debug)]
+pub(super) struct WakeState(AtomicUsize);
+
+/// What [`WakeState::wake`] leaves to do.
+#[must_use]
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum AfterWake {
+    /// Somebody else has the task.
+    Leave,
+    /// The task was parked: the caller has it now, and queues it.
+    Queue,
+}
+
+/// What [`WakeState::pause`] leaves to do.
+#[must_use]
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum AfterPause {
+    /// Whoever wakes the task has it; it may be gone already.
+    Leave,
+    /// It was woken while it ran: the caller still has it, and queues it.
+    Queue,
+}
+
+impl WakeState {
+    /// Of a task that its maker queues. Task and handle hold it.
+    pub(super) fn new() -> Self {
+        Self(AtomicUsize::new(RUNNING | HOLDER))
+    }
+
+    /// The task is about to be polled.
+    #[inline]
+    pub(super) fn begin(&self) {
+        // Relaxed: who changes the mark is whoever has the task, which is this thread; the queue has brought its changes.
+        if self.0.load(Ordering::Relaxed) & RUNNING != 0 {
+            // The first poll. Nobody has had a waker.
+            return;
+        }
+        // Acquire: pairs with Release in `wake`, for what the waker knows; and with Release in `pause`, for what the last poll did,
+        // which `wake`, a read-modify-write, passes on.
+        let before = self.0.fetch_add(RUNNING.wrapping_sub(SCHEDULED), Ordering::Acquire);
+        debug_assert!(before & SCHEDULED != 0, "a parked task is not in a queue");
+    }
+
+    /// The task has been polled and is not ready.
+    #[inline]
+    pub(super) fn pause(&self) -> AfterPause {
+        // Release: pairs with Acquire in `begin`: the next poll, on whatever thread, goes on from this one.
+        let before = self.0.fetch_sub(RUNNING, Ordering::Release);
+        if before & SCHEDULED != 0 { AfterPause::Queue } else { AfterPause::Leave }
+    }
+
+    /// Somebody wakes the task.
+    #[inline]
+    pub(super) fn wake(&self) -> AfterWake {
+        // Release: pairs with Acquire in `begin`: what the task is woken for. Not Acquire: what the caller reads with `Queue` was
+        // written before there was a waker.
+        let before = self.0.fetch_or(SCHEDULED, Ordering::Release);
+        if before & (RUNNING | SCHEDULED) == 0 { AfterWake::Queue } else { AfterWake::Leave }
+    }
+
+    /// One more keeps the memory.
+    #[inline]
+    pub(super) fn hold(&self) {
+        // Relaxed: the caller holds it, or is lent a waker by one who does.
+        let before = self.0.fetch_add(HOLDER, Ordering::Relaxed);
+        if before > isize::MAX as usize {
+            // As `Arc` does: so many can only have been leaked, and one more may wrap.
+            crate::sync::internal_error("too many wakers of one task");
+        }
+    }
+
+    /// One less keeps the memory; `true` for the last, who frees it.
+    #[inline]
+    #[must_use]
+    pub(super) fn let_go(&self) -> bool {
+        // Acquire: pairs with Release below: all that the others did comes before the memory is freed. A holder that is alone
+        // stays so, for only holders make others.
+        if self.0.load(Ordering::Acquire) / HOLDER == 1 {
+            return true;
+        }
+        // Release: pairs with Acquire here and above, of the last.
+        self.0.fetch_sub(HOLDER, Ordering::AcqRel) / HOLDER == 1
+    }
+}
+
+/// The handle has the waker's place, and leaves nothing there.
+const LIVE: u32 = 0;
+/// The handle has left a waker, and the task the place.
+const AWAITED: u32 = 1;
+/// The scope above awaits the handle, by its own task's waker, of which no copy is needed: it outlives the task.
+const PARENT: u32 = 2;
+/// The output is there, and the task takes the waker out.
+const TELLING: u32 = 3;
+/// The output is there, and all is the handle's.
+const ENDED: u32 = 4;
+/// The handle has gone, and all is the task's.
+const UNWANTED: u32 = 5;
+/// The handle has taken the output, and the memory is the task's.
+const TAKEN: u32 = 6;
+
+/// What the task of a scope and its handle tell each other. Of the two that hold the memory together, whoever comes second lets it go.
+#[derive(Debug)]
+pub(super) struct JoinState(AtomicU32);
+
+/// What the handle finds.
+#[must_use]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Seen {
+    /// The task has not ended. The waker's place is the caller's.
+    Live,
+    /// A waker is there. The task takes it when it ends.
+    Awaited,
+    /// The scope above is woken when the task ends.
+    Parent,
+    /// The output is there.
+    Ended,
+}
+
+/// What the task finds when it has ended.
+#[must_use]
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum AfterEnd {
+    /// Output and memory are the handle's now.
+    Leave,
+    /// The same, and the scope above awaits it.
+    WakeParent,
+    /// A waker is there: take it, and say so ([`JoinState::told`]).
+    TakeWaker,
+    /// Nobody wants the output. It is the caller's, and the memory too.
+    Unwanted,
+    /// The output has been taken. The memory is the caller's.
+    Taken,
+}
+
+impl JoinState {
+    pub(super) fn new() -> Self {
+        Self(AtomicU32::new(LIVE))
+    }
+
+    // ---- the handle ----------------------------------------------------------------------------------------
+
+    #[inline]
+    pub(super) fn seen(&self) -> Seen {
+        // Acquire: pairs with Release in `end` and `told`: the output is there.
+        match self.0.load(Ordering::Acquire) {
+            LIVE => Seen::Live,
+            AWAITED => Seen::Awaited,
+            PARENT => Seen::Parent,
+            TELLING | ENDED => Seen::Ended,
+            _ => unreachable!("a handle that was let go looks no more"),
+        }
+    }
+
+    /// A waker lies in its place; `false` if the task has ended instead, and the place is the caller's as it was.
+    #[inline]
+    #[must_use]
+    pub(super) fn leave_waker(&self) -> bool {
+        // Release: pairs with Acquire in `end`: the waker is written. Acquire: as in `seen`.
+        self.0.compare_exchange(LIVE, AWAITED, Ordering::Release, Ordering::Acquire).is_ok()
+    }
+
+    /// The scope above is to be woken; `false` if the task has ended instead.
+    #[inline]
+    #[must_use]
+    pub(super) fn leave_to_parent(&self) -> bool {
+        // Relaxed: nothing is handed over. (A sibling may poll with the scope's waker. What it did before, the scope does not learn
+        // by being woken for the end of another.) Acquire: as in `seen`.
+        self.0.compare_exchange(LIVE, PARENT, Ordering::Relaxed, Ordering::Acquire).is_ok()
+    }
+
+    /// The scope above need not be woken; `false` if the task has ended.
+    #[must_use]
+    pub(super) fn take_back_from_parent(&self) -> bool {
+        // Relaxed: nothing was handed over. Acquire: as in `seen`.
+        self.0.compare_exchange(PARENT, LIVE, Ordering::Relaxed, Ordering::Acquire).is_ok()
+    }
+
+    /// The handle wants the waker's place again; `false` if the task has ended, and has the place.
+    #[must_use]
+    pub(super) fn take_waker_back(&self) -> bool {
+        // Relaxed: what lies there the handle has put there. Acquire: as in `seen`.
+        self.0.compare_exchange(AWAITED, LIVE, Ordering::Relaxed, Ordering::Acquire).is_ok()
+    }
+
+    /// The handle has taken the output of a task that has ended; `true` if the memory is the caller's, `false` if the task has yet to
+    /// be done with it.
+    #[inline]
+    #[must_use]
+    pub(super) fn taken(&self) -> bool {
+        // Acquire: pairs with Release in `told`, for the task's last touch of the waker's place.
+        if self.0.load(Ordering::Acquire) == ENDED {
+            return true;
+        }
+        // Acquire: as above. Release: pairs with Acquire in `told`: the handle's touches come before the task lets the memory go.
+        self.0.swap(TAKEN, Ordering::AcqRel) == ENDED
+    }
+
+    /// The handle is being let go; `true` if the task has ended, and done with the memory: that and the output are the caller's.
+    #[must_use]
+    pub(super) fn let_go(&self) -> bool {
+        // Acquire: as in `taken`. Release: pairs with Acquire in `end` and `told`: the handle's touches come before the task lets the
+        // memory go.
+        self.0.swap(UNWANTED, Ordering::AcqRel) == ENDED
+    }
+
+    // ---- the task ------------------------------------------------------------------------------------------
+
+    /// The task has ended and its output is written.
+    #[inline]
+    pub(super) fn end(&self) -> AfterEnd {
+        let mut now = LIVE;
+        loop {
+            let (next, after) = match now {
+                LIVE => (ENDED, AfterEnd::Leave),
+                AWAITED => (TELLING, AfterEnd::TakeWaker),
+                PARENT => (ENDED, AfterEnd::WakeParent),
+                _ => return AfterEnd::Unwanted,
+            };
+            // Release: pairs with Acquire in `seen` and the like: output, and all that the task did. Acquire: pairs with Release in
+            // `leave_waker`, for the waker, and with Release in `let_go`.
+            match self.0.compare_exchange(now, next, Ordering::AcqRel, Ordering::Acquire) {
+                Ok(_) => return after,
+                Err(other) => now = other,
+            }
+        }
+    }
+
+    /// The waker has been taken out.
+    pub(super) fn told(&self) -> AfterEnd {
+        // Release: pairs with Acquire in `taken` and `let_go`: the place is empty. Acquire: pairs with Release there.
+        match self.0.compare_exchange(TELLING, ENDED, Ordering::Release, Ordering::Acquire) {
+            Ok(_) => AfterEnd::Leave,
+            Err(TAKEN) => AfterEnd::Taken,
+            Err(_) => AfterEnd::Unwanted,
+        }
+    }
+}
