@@ -34,6 +34,7 @@ use crate::context;
 use crate::driver::Wait;
 use crate::sync::Arc;
 use crate::sync::atomic::Ordering;
+use crate::task::cell::memory::Spare;
 use crate::task::cell::{self, Runnable};
 
 /// After so many picks from the spawn lane in a row, one is made from the woken lane.
@@ -79,6 +80,8 @@ pub(crate) struct Worker {
     rng: Cell<u32>,
     /// How many of the tasks that are woken next go into the spawn lane, ahead of others that were woken.
     ahead: Cell<u32>,
+    /// Memory for scopes' tasks.
+    spare: Spare,
 }
 
 /// Makes a scheduler and its workers; the caller gives each a thread.
@@ -105,6 +108,7 @@ pub(crate) fn scheduler(config: &Config) -> std::io::Result<(Arc<Scheduler>, Vec
         // Any odd number: workers should not all begin with the same victim.
         rng: Cell::new((index as u32).wrapping_mul(0x9E37_79B9) | 1),
         ahead: Cell::new(0),
+        spare: Spare::new(),
     });
     let workers = workers.collect();
     Ok((scheduler, workers))
@@ -145,6 +149,10 @@ impl Worker {
 
     pub(crate) fn scheduler(&self) -> &Arc<Scheduler> {
         &self.scheduler
+    }
+
+    pub(crate) fn spare(&self) -> &Spare {
+        &self.spare
     }
 
     fn run_task(&self, runnable: Runnable) {

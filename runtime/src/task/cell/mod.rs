@@ -13,6 +13,7 @@
 //! - What a wake from a foreign thread touches *after* it has pushed the `Runnable` is protected by the
 //!   scheduler's own count of such threads ([`Visitors`](crate::sched::Visitors)).
 
+pub(crate) mod memory;
 mod of_child;
 mod of_scope;
 mod state;

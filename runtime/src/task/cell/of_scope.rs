@@ -26,6 +26,7 @@ use std::pin::Pin;
 use std::ptr::NonNull;
 use std::task::{Context, Poll, RawWaker, RawWakerVTable, Waker, ready};
 
+use super::memory;
 use super::state::{AfterEnd, AfterPause, AfterWake, JoinState, Seen, WakeState};
 use crate::sync::UnsafeCell;
 use crate::tree::kept_waker::KeptWaker;
@@ -78,9 +79,8 @@ pub(super) unsafe fn new<F: Future>(
     parent: NodeRef,
     make: impl FnOnce(TaskRef) -> F,
 ) -> (Runnable, Slot<F::Output>) {
-    let at = Box::into_raw(Box::<Cell<F>>::new_uninit()).cast::<Cell<F>>();
-    // SAFETY: a box's pointer is not null.
-    let cell = unsafe { NonNull::new_unchecked(at) };
+    let cell = memory::allocate::<Cell<F>>();
+    let at = cell.as_ptr();
     // Field by field: see `super::new_child`.
     // SAFETY: inside the allocation.
     let front = unsafe { &raw mut (*at).front };
@@ -155,7 +155,9 @@ impl<F: Future> Cell<F> {
         last.front.output.with_mut(|_| ());
         last.future.with_mut(|_| ());
         // SAFETY: as above. What is dropped is the header; future and output, which are gone, do not drop themselves.
-        drop(unsafe { Box::from_raw(cell.as_ptr()) });
+        unsafe { cell.drop_in_place() };
+        // SAFETY: from `new`, and dropped.
+        unsafe { memory::free(cell) };
     }
 }
 
