@@ -39,7 +39,7 @@ pub(super) const MODELS: &[Model] = &[
     },
     Model {
         name: "cell::two_wakes",
-        checks: "two threads wake a task while its poll ends: it is in one queue at a time, and sees both",
+        checks: "two threads wake a task while its poll ends: it is queued once at a time, sees both, and is polled for nothing else",
         threads: 3,
         quick: Some(ALL),
         full: ALL,
@@ -246,9 +246,11 @@ fn two_wakes() {
     let start = started.clone();
     let handle = way.scope().scope(async move |_| {
         let woken = StdArc::new(StdAtomicUsize::new(0));
-        let mut is_first = true;
+        let mut polls = 0;
         poll_fn(|cx| {
-            if std::mem::take(&mut is_first) {
+            polls += 1;
+            assert!(polls <= 3, "polled without having been woken");
+            if polls == 1 {
                 for _ in 0..2 {
                     let (waker, woken) = (cx.waker().clone(), woken.clone());
                     start.start(move || {
