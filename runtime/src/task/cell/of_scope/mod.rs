@@ -17,20 +17,27 @@
 //! | `parent` | whoever has the [`Runnable`]; a waker only when it turns the task from parked to queued, which makes it one of those |
 //! | the memory | the last holder's: wakers, and task and handle as one holder between them |
 //!
+//! This file has the cell and who runs it, [`slot`] the handle's side, [`waker`] the wakers'.
+//!
 //! A waker is `'static` and may be the last of all: freeing the memory needs nothing but the allocator, for by then future and output
 //! have been dropped or taken. (An output whose handle was leaked is leaked with it.)
+
+mod slot;
+mod waker;
 
 use std::future::Future;
 use std::mem::{ManuallyDrop, MaybeUninit};
 use std::pin::Pin;
 use std::ptr::NonNull;
-use std::task::{Context, Poll, RawWaker, RawWakerVTable, Waker, ready};
+use std::task::{Context, Poll};
 
 use super::memory;
-use super::state::{AfterEnd, AfterPause, AfterWake, JoinState, Seen, WakeState};
+use super::state::{AfterEnd, AfterPause, JoinState, WakeState};
 use crate::sync::UnsafeCell;
 use crate::tree::kept_waker::KeptWaker;
 use crate::tree::node::NodeRef;
+pub(crate) use slot::Slot;
+pub(crate) use waker::TaskRef;
 
 /// What a waker or a queue knows of a scope's task.
 struct Header {
@@ -96,8 +103,8 @@ pub(super) unsafe fn new<F: Future>(
     // SAFETY: valid for writes and aligned, being a field's place.
     unsafe { front.write(Front { header, output: UnsafeCell::new(MaybeUninit::uninit()) }) };
     // SAFETY: as above.
-    unsafe { future.write(UnsafeCell::new(ManuallyDrop::new(make(TaskRef(cell.cast()))))) };
-    (Runnable(cell.cast()), Slot(cell.cast()))
+    unsafe { future.write(UnsafeCell::new(ManuallyDrop::new(make(TaskRef::new(cell.cast()))))) };
+    (Runnable(cell.cast()), Slot::new(cell.cast()))
 }
 
 impl<F: Future> Cell<F> {
@@ -109,9 +116,8 @@ impl<F: Future> Cell<F> {
         // SAFETY: the task has not ended, so it holds the memory until `pause` or `end` below.
         let header = unsafe { at.as_ref() };
         header.wakes.begin();
-        // SAFETY: the vtable's contract is kept: the data is a header's address, held while the task has not ended. Not dropped, for
-        // it is no holder of its own.
-        let waker = ManuallyDrop::new(unsafe { Waker::new(at.as_ptr().cast(), &WAKER) });
+        // SAFETY: the task holds the memory while it has not ended, and the waker goes no further than the poll.
+        let waker = unsafe { waker::lent(at) };
         // SAFETY: by contract, a cell of this type; its address is that of the header, its first field's first.
         let future = unsafe { &(*at.as_ptr().cast::<Self>()).future };
         let polled = future.with_mut(|future| {
@@ -249,8 +255,6 @@ impl Header {
     }
 }
 
-// ---- the queue's side ----------------------------------------------------------------------------------------------
-
 /// A scope's task that is queued or running: there is one at most.
 #[derive(Debug)]
 pub(crate) struct Runnable(NonNull<Header>);
@@ -302,223 +306,4 @@ impl Drop for Runnable {
         // As in `scope_task.rs`.
         crate::sync::internal_error("a scope was dropped before its end");
     }
-}
-
-// ---- the handle's side ---------------------------------------------------------------------------------------------
-
-/// The output of a scope's task, or the place for it. Ends in a [`poll`](Self::poll) that is ready, or in
-/// [`let_go`](Self::let_go); what is merely dropped is leaked.
-#[derive(Debug)]
-pub(crate) struct Slot<T>(NonNull<Front<T>>);
-
-// SAFETY: what it gives away is the output.
-unsafe impl<T: Send> Send for Slot<T> {}
-// SAFETY: a shared reference gives away whether there is an output, and nothing of it.
-unsafe impl<T> Sync for Slot<T> {}
-
-impl<T> Slot<T> {
-    fn front(&self) -> &Front<T> {
-        // SAFETY: held by task and handle together, of which this is the second.
-        unsafe { self.0.as_ref() }
-    }
-
-    pub(super) fn parent(&self) -> NodeRef {
-        self.front().header.parent
-    }
-
-    pub(super) fn is_finished(&self) -> bool {
-        self.front().header.join.seen() == Seen::Ended
-    }
-
-    /// Waits for the task's end and takes the output.
-    ///
-    /// # Safety
-    /// Once it is ready the slot is used up: nothing more is asked of it.
-    #[inline]
-    pub(super) unsafe fn poll(&mut self, cx: &Context<'_>) -> Poll<T> {
-        ready!(self.poll_ended(cx.waker()));
-        // SAFETY: the task has ended, and nothing more is asked, by contract.
-        Poll::Ready(unsafe { self.take() })
-    }
-
-    #[inline]
-    fn poll_ended(&self, waker: &Waker) -> Poll<()> {
-        match self.front().header.join.seen() {
-            Seen::Ended => Poll::Ready(()),
-            Seen::Live if self.is_parents(waker) => {
-                if self.front().header.join.leave_to_parent() {
-                    Poll::Pending
-                } else {
-                    Poll::Ready(())
-                }
-            }
-            Seen::Live => self.leave(waker),
-            Seen::Parent if self.is_parents(waker) => Poll::Pending,
-            seen => self.poll_again(waker, seen),
-        }
-    }
-
-    /// Whether it is the waker of the scope above's own task.
-    #[inline]
-    fn is_parents(&self, waker: &Waker) -> bool {
-        self.front().header.parent.task().is_some_and(|task| task.is_woken_by(waker))
-    }
-
-    /// Leaves the waker in its place, which is the handle's.
-    #[inline]
-    fn leave(&self, waker: &Waker) -> Poll<()> {
-        let header = &self.front().header;
-        let is_there = header.waker.with_mut(|place| {
-            // SAFETY: the handle's: it has seen `Live`, or has taken the waker back.
-            unsafe { &*place }.will_wake(waker)
-        });
-        if !is_there {
-            // Out of the place before user code runs: should the clone panic, none is left there. It is dropped last.
-            let _old = self.take_waker();
-            let new = KeptWaker::some(waker.clone());
-            header.waker.with_mut(|place| {
-                // SAFETY: as above.
-                unsafe { *place = new };
-            });
-            return self.say_left();
-        }
-        self.say_left()
-    }
-
-    fn say_left(&self) -> Poll<()> {
-        if self.front().header.join.leave_waker() {
-            return Poll::Pending;
-        }
-        drop(self.take_waker());
-        Poll::Ready(())
-    }
-
-    /// A waker has been left before.
-    #[cold]
-    fn poll_again(&self, waker: &Waker, seen: Seen) -> Poll<()> {
-        let join = &self.front().header.join;
-        let is_live =
-            if seen == Seen::Parent { join.take_back_from_parent() } else { join.take_waker_back() };
-        if is_live { self.leave(waker) } else { Poll::Ready(()) }
-    }
-
-    /// Takes out what waker there is. The caller has the place: it has seen `Live`, or has taken the waker back, or was refused when it
-    /// left one.
-    fn take_waker(&self) -> Option<Waker> {
-        self.front().header.waker.with_mut(|place| {
-            // SAFETY: the caller's, as it says above.
-            unsafe { &mut *place }.take()
-        })
-    }
-
-    /// Takes the output and lets the memory go.
-    ///
-    /// # Safety
-    /// The task has ended, and the slot is not used again.
-    #[inline]
-    unsafe fn take(&mut self) -> T {
-        let output = self.front().output.with(|output| {
-            // SAFETY: the handle's, as the task has ended.
-            let output = unsafe { &*output };
-            // SAFETY: written by then, and read once.
-            unsafe { output.assume_init_read() }
-        });
-        if self.front().header.join.taken() {
-            // SAFETY: task and handle are one holder, and both have done with it; the output has been taken.
-            unsafe { Header::let_go(self.0.cast()) };
-        }
-        output
-    }
-
-    /// Leaves the output to be dropped, or drops it if it is there. That does not unwind, but the drop of a user's waker may, which
-    /// comes last.
-    pub(super) fn let_go(self) {
-        let join = &self.front().header.join;
-        let mut waker = None;
-        if join.seen() == Seen::Awaited && join.take_waker_back() {
-            waker = self.take_waker();
-        }
-        if join.let_go() {
-            // SAFETY: written, as the task has ended, and the handle's.
-            unsafe { Front::drop_output(self.0) };
-            // SAFETY: as in `take`.
-            unsafe { Header::let_go(self.0.cast()) };
-        }
-        drop(waker);
-    }
-}
-
-// ---- the tree's side -----------------------------------------------------------------------------------------------
-
-/// A scope's task, as its node knows it.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct TaskRef(NonNull<Header>);
-
-// SAFETY: an address, which is used, by `wake`'s contract, only while the task holds its memory; what is done there is for any thread.
-unsafe impl Send for TaskRef {}
-// SAFETY: as above.
-unsafe impl Sync for TaskRef {}
-
-impl TaskRef {
-    /// Whether `waker` is this task's own.
-    #[inline]
-    fn is_woken_by(self, waker: &Waker) -> bool {
-        waker.data() == self.0.as_ptr().cast_const().cast() && std::ptr::eq(waker.vtable(), &WAKER)
-    }
-
-    /// Wakes the task.
-    ///
-    /// # Safety
-    /// It does not end before this returns.
-    #[inline]
-    unsafe fn wake(self) {
-        // SAFETY: held by the task, which has not ended.
-        unsafe { wake_by_ref(self.0.as_ptr().cast_const().cast()) };
-    }
-}
-
-// ---- the wakers' side ----------------------------------------------------------------------------------------------
-
-/// A waker's data is a header's address, and the waker a holder of its memory, or lent by one.
-static WAKER: RawWakerVTable = RawWakerVTable::new(clone_waker, wake, wake_by_ref, drop_waker);
-
-/// # Safety
-/// `data` is a waker's, as it says at [`WAKER`], and so for the other three.
-unsafe fn header_of<'a>(data: *const ()) -> &'a Header {
-    // SAFETY: held by the waker, or whoever lends it, for as long as the caller uses it.
-    unsafe { &*data.cast() }
-}
-
-fn address_of(data: *const ()) -> NonNull<Header> {
-    match NonNull::new(data.cast_mut()) {
-        Some(at) => at.cast(),
-        None => unreachable!("a waker's data is an address"),
-    }
-}
-
-unsafe fn clone_waker(data: *const ()) -> RawWaker {
-    // SAFETY: by contract.
-    unsafe { header_of(data) }.wakes.hold();
-    RawWaker::new(data, &WAKER)
-}
-
-unsafe fn wake_by_ref(data: *const ()) {
-    // SAFETY: by contract.
-    match unsafe { header_of(data) }.wakes.wake() {
-        AfterWake::Leave => {}
-        // The only one: the task was parked, and whoever takes it from there is told so alone.
-        AfterWake::Queue => Runnable(address_of(data)).schedule(false),
-    }
-}
-
-unsafe fn wake(data: *const ()) {
-    // SAFETY: by contract.
-    unsafe { wake_by_ref(data) };
-    // SAFETY: by contract.
-    unsafe { drop_waker(data) };
-}
-
-unsafe fn drop_waker(data: *const ()) {
-    // SAFETY: the waker is a holder. If it is the last one, task and handle have let go, and with them future and output.
-    unsafe { Header::let_go(address_of(data)) };
 }
