@@ -3,7 +3,8 @@
 //! A tree opens and ends scopes of a few sizes at a great rate, dozens of them alive at a time on a worker; the system's allocator keeps seven
 //! of a size at hand and works for each that is more. So what a scope's end frees is put by, on the worker that frees it, and
 //! the next scope opened there takes it. A block is the allocator's, of a size that is a multiple of [`STEP`], and belongs to
-//! no worker in particular: whoever frees it keeps it, or gives it back if it has enough.
+//! no worker in particular: whoever frees it keeps it, or gives it back if it has enough. A worker has half a MiB at most, and gives that
+//! back when its runtime ends.
 //!
 //! Rejected: slabs, whose blocks have to find their way home to the thread that made them.
 //!
