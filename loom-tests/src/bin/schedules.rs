@@ -41,7 +41,7 @@ mod runner {
     /// A batch that takes longer goes round in circles.
     const LIMIT: Duration = Duration::from_secs(120);
     /// Batches in which a seeded bug must show.
-    const SEEDED_BATCHES: u64 = 20;
+    const SEEDED_BATCHES: u64 = 200;
 
     const USAGE: &str = "\
 usage: schedules [--seconds <n>] [<name or part of it>..]
