@@ -14,7 +14,6 @@
 
 use std::marker::PhantomPinned;
 use std::mem::ManuallyDrop;
-use std::ops::Deref;
 use std::panic::Location;
 use std::ptr::NonNull;
 use std::task::Waker;
@@ -121,18 +120,21 @@ impl Link {
         }
     }
 
-    /// Whether it is a scope's. Called by the link's own task, or under the lock.
+    /// Called by the link's own task, or under the lock, or by its owner.
+    fn tagged(&self) -> Tagged {
+        // SAFETY: written by the own task only, and then under the lock: not at the same time.
+        self.owner.with(|owner| unsafe { *owner })
+    }
+
+    /// Whether it is a scope's: so from the beginning, for only the address is written later. Called as [`tagged`](Self::tagged).
     fn is_scopes(&self) -> bool {
-        // SAFETY: written by the own task only, and then under the lock: not at the same time. (The tag stays; it is the address that
-        // is written.)
-        self.owner.with(|owner| unsafe { *owner }).tag() == SCOPE
+        self.tagged().tag() == SCOPE
     }
 
     /// Whose link it is; `None` for a scope that has not been put on a list. Called by the link's own task, or under the
     /// lock.
     fn owner(&self) -> Option<Who> {
-        // SAFETY: written by the own task only, and then under the lock: not at the same time.
-        let owner = self.owner.with(|owner| unsafe { *owner });
+        let owner = self.tagged();
         if owner.tag() == SCOPE {
             return NonNull::new(owner.ptr::<Node>().cast_mut()).map(Who::Scope);
         }
@@ -150,8 +152,7 @@ impl Link {
 impl Drop for Link {
     #[inline]
     fn drop(&mut self) {
-        // SAFETY: `&mut`: nobody else looks.
-        let owner = self.owner.with(|owner| unsafe { *owner });
+        let owner = self.tagged();
         if owner.tag() == NAMED {
             // SAFETY: from `Box::into_raw` in `of_child`, and the link goes away once.
             drop(unsafe { Box::from_raw(owner.ptr::<Label>().cast_mut()) });
@@ -300,7 +301,7 @@ impl ParkedList {
         let waker = unsafe { self.unlink(head) }?;
         // SAFETY: its task cannot end before it has had the lock, which is held here.
         if unsafe { head.as_ref() }.is_scopes() {
-            return Some(ManuallyDrop::new(waker).deref().clone());
+            return Some((*ManuallyDrop::new(waker)).clone());
         }
         Some(waker)
     }

@@ -45,16 +45,19 @@ struct Block {
 // SAFETY: its blocks are its own.
 unsafe impl Send for Spare {}
 
-/// The layout of a block for `layout`, and its size in steps; `None` for what is not put by.
+/// How many steps a block for `layout` takes; `None` for what is not put by.
 #[inline]
-const fn block_for(layout: Layout) -> Option<(Layout, usize)> {
+const fn steps_for(layout: Layout) -> Option<usize> {
     let steps = layout.size().div_ceil(STEP);
-    if steps == 0 || steps > LARGEST || layout.align() > ALIGN || !PUTS_BY {
-        return None;
-    }
+    if steps == 0 || steps > LARGEST || layout.align() > ALIGN || !PUTS_BY { None } else { Some(steps) }
+}
+
+/// The layout of a block of so many steps, which are not more than [`LARGEST`].
+#[inline]
+const fn block_of(steps: usize) -> Layout {
     match Layout::from_size_align(steps * STEP, ALIGN) {
-        Ok(layout) => Some((layout, steps)),
-        Err(_) => None,
+        Ok(layout) => layout,
+        Err(_) => panic!("a block is small"),
     }
 }
 
@@ -62,13 +65,13 @@ const fn block_for(layout: Layout) -> Option<(Layout, usize)> {
 #[inline]
 pub(super) fn allocate<T>() -> NonNull<T> {
     const { assert!(size_of::<T>() > 0) };
-    let layout = match const { block_for(Layout::new::<T>()) } {
+    let layout = match const { steps_for(Layout::new::<T>()) } {
         None => const { Layout::new::<T>() },
-        Some((layout, steps)) => {
+        Some(steps) => {
             if let Some(Some(block)) = context::with_worker(|worker| worker.spare().take(steps)) {
                 return block.cast();
             }
-            layout
+            block_of(steps)
         }
     };
     // SAFETY: not of size zero: a `T`'s, or a multiple of a step.
@@ -92,15 +95,15 @@ unsafe fn fresh(layout: Layout) -> NonNull<u8> {
 /// It came from [`allocate`] for the same type, nothing of value is left in it, and nobody uses it any more.
 #[inline]
 pub(super) unsafe fn free<T>(at: NonNull<T>) {
-    let layout = match const { block_for(Layout::new::<T>()) } {
+    let layout = match const { steps_for(Layout::new::<T>()) } {
         None => const { Layout::new::<T>() },
-        Some((layout, steps)) => {
+        Some(steps) => {
             // SAFETY: by contract, and `allocate` made it of this size.
             let is_kept = context::with_worker(|worker| unsafe { worker.spare().put(at.cast(), steps) });
             if is_kept == Some(true) {
                 return;
             }
-            layout
+            block_of(steps)
         }
     };
     // SAFETY: by contract, and `allocate` asked for this layout.
@@ -144,10 +147,8 @@ impl Drop for Spare {
     fn drop(&mut self) {
         for steps in 1..=LARGEST {
             while let Some(block) = self.take(steps) {
-                // SAFETY: a power of two, and not near `isize::MAX`.
-                let layout = unsafe { Layout::from_size_align_unchecked(steps * STEP, ALIGN) };
                 // SAFETY: the allocator's, of this layout.
-                unsafe { alloc::dealloc(block.as_ptr().cast(), layout) };
+                unsafe { alloc::dealloc(block.as_ptr().cast(), block_of(steps)) };
             }
         }
     }
@@ -158,9 +159,8 @@ mod tests {
     use super::*;
 
     fn block(steps: usize) -> NonNull<Block> {
-        let layout = Layout::from_size_align(steps * STEP, ALIGN).expect("small");
         // SAFETY: not of size zero.
-        unsafe { fresh(layout) }.cast()
+        unsafe { fresh(block_of(steps)) }.cast()
     }
 
     #[test]
@@ -193,20 +193,15 @@ mod tests {
             // SAFETY: as above.
             assert!(!unsafe { spare.put(more, steps) });
             // SAFETY: as above, and refused.
-            unsafe {
-                alloc::dealloc(
-                    more.as_ptr().cast(),
-                    Layout::from_size_align(steps * STEP, ALIGN).expect("small"),
-                )
-            };
+            unsafe { alloc::dealloc(more.as_ptr().cast(), block_of(steps)) };
         }
     }
 
     #[test]
     fn what_is_large_or_widely_aligned_is_the_allocators_alone() {
         let steps = |size, align| {
-            block_for(Layout::from_size_align(size, align).expect("valid"))
-                .map(|(layout, steps)| (layout.size(), steps))
+            steps_for(Layout::from_size_align(size, align).expect("valid"))
+                .map(|steps| (block_of(steps).size(), steps))
         };
         assert_eq!(steps(1, 1), Some((STEP, 1)));
         assert_eq!(steps(STEP, 16), Some((STEP, 1)));

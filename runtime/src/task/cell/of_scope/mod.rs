@@ -113,34 +113,30 @@ impl<F: Future> Cell<F> {
     /// # Safety
     /// As for [`VTable::run`].
     unsafe fn run(at: NonNull<Header>) {
-        // SAFETY: the task has not ended, so it holds the memory until `pause` or `end` below.
-        let header = unsafe { at.as_ref() };
-        header.wakes.begin();
+        // SAFETY: by contract, a cell of this type; the task has not ended, so it holds the memory until `pause` or `end` below.
+        let cell = unsafe { at.cast::<Self>().as_ref() };
+        cell.front.header.wakes.begin();
         // SAFETY: the task holds the memory while it has not ended, and the waker goes no further than the poll.
         let waker = unsafe { waker::lent(at) };
-        // SAFETY: by contract, a cell of this type; its address is that of the header, its first field's first.
-        let future = unsafe { &(*at.as_ptr().cast::<Self>()).future };
-        let polled = future.with_mut(|future| {
+        let polled = cell.future.with_mut(|future| {
             // SAFETY: it is the runner's, and has not been dropped, as the task has not ended.
             let future: &mut F = unsafe { &mut *future };
             // SAFETY: it never leaves its place, where it is dropped below.
             unsafe { Pin::new_unchecked(future) }.poll(&mut Context::from_waker(&waker))
         });
         match polled {
-            Poll::Pending => match header.wakes.pause() {
+            Poll::Pending => match cell.front.header.wakes.pause() {
                 AfterPause::Leave => {}
                 AfterPause::Queue => Runnable(at).schedule(true),
             },
             Poll::Ready(output) => {
-                future.with_mut(|future| {
+                cell.future.with_mut(|future| {
                     // SAFETY: the runner's.
                     let future = unsafe { &mut *future };
                     // SAFETY: once: the task has ended, and is not polled again.
                     unsafe { ManuallyDrop::drop(future) };
                 });
-                // SAFETY: as `future`'s.
-                let front = unsafe { &(*at.as_ptr().cast::<Self>()).front };
-                front.output.with_mut(|place| {
+                cell.front.output.with_mut(|place| {
                     // SAFETY: the runner's until `end`.
                     unsafe { &mut *place }.write(output);
                 });

@@ -89,13 +89,9 @@ impl<T> Slot<T> {
                 unsafe { *place = new };
             });
         }
-        let polled = self.say_left();
+        let left = header.join.leave_waker();
         drop(old);
-        polled
-    }
-
-    fn say_left(&self) -> Poll<()> {
-        if self.front().header.join.leave_waker() {
+        if left {
             return Poll::Pending;
         }
         drop(self.take_waker());

@@ -30,11 +30,15 @@ impl TaskRef {
     /// Wakes the task.
     ///
     /// # Safety
-    /// It does not end before this returns.
+    /// Somebody holds the memory until this returns: a waker, or the task, which then does not end before.
     #[inline]
     pub(super) unsafe fn wake(self) {
-        // SAFETY: held by the task, which has not ended.
-        unsafe { wake_by_ref(self.0.as_ptr().cast_const().cast()) };
+        // SAFETY: held, by contract.
+        match unsafe { self.0.as_ref() }.wakes.wake() {
+            AfterWake::Leave => {}
+            // The only one: the task was parked, and whoever takes it from there is told so alone.
+            AfterWake::Queue => Runnable(self.0).schedule(false),
+        }
     }
 }
 
@@ -52,32 +56,26 @@ pub(super) unsafe fn lent(at: NonNull<Header>) -> ManuallyDrop<Waker> {
 static WAKER: RawWakerVTable = RawWakerVTable::new(clone_waker, wake, wake_by_ref, drop_waker);
 
 /// # Safety
-/// `data` is a waker's, as it says at [`WAKER`], and so for the other three.
-unsafe fn header_of<'a>(data: *const ()) -> &'a Header {
-    // SAFETY: held by the waker, or whoever lends it, for as long as the caller uses it.
-    unsafe { &*data.cast() }
-}
-
-fn address_of(data: *const ()) -> NonNull<Header> {
-    match NonNull::new(data.cast_mut()) {
-        Some(at) => at.cast(),
-        None => unreachable!("a waker's data is an address"),
-    }
+/// `data` is a waker's, as it says at [`WAKER`], and so for the other four.
+#[inline]
+unsafe fn task_of(data: *const ()) -> TaskRef {
+    // SAFETY: an address, by contract, and so not null.
+    TaskRef(unsafe { NonNull::new_unchecked(data.cast_mut().cast()) })
 }
 
 unsafe fn clone_waker(data: *const ()) -> RawWaker {
     // SAFETY: by contract.
-    unsafe { header_of(data) }.wakes.hold();
+    let task = unsafe { task_of(data) };
+    // SAFETY: held by the waker, or whoever lends it.
+    unsafe { task.0.as_ref() }.wakes.hold();
     RawWaker::new(data, &WAKER)
 }
 
 unsafe fn wake_by_ref(data: *const ()) {
     // SAFETY: by contract.
-    match unsafe { header_of(data) }.wakes.wake() {
-        AfterWake::Leave => {}
-        // The only one: the task was parked, and whoever takes it from there is told so alone.
-        AfterWake::Queue => Runnable(address_of(data)).schedule(false),
-    }
+    let task = unsafe { task_of(data) };
+    // SAFETY: the memory is held by the waker, or whoever lends it.
+    unsafe { task.wake() };
 }
 
 unsafe fn wake(data: *const ()) {
@@ -88,6 +86,8 @@ unsafe fn wake(data: *const ()) {
 }
 
 unsafe fn drop_waker(data: *const ()) {
+    // SAFETY: by contract.
+    let task = unsafe { task_of(data) };
     // SAFETY: the waker is a holder. If it is the last one, task and handle have let go, and with them future and output.
-    unsafe { Header::let_go(address_of(data)) };
+    unsafe { Header::let_go(task.0) };
 }
