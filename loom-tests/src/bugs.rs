@@ -76,3 +76,46 @@ pub const SILENT_BELL: Seed = Seed::Operation {
     operation: "swap",
     fault: Fault::Remove,
 };
+
+/// Where the two words of a scope's cell are.
+pub const CELL: &str = "task/cell/state.rs";
+
+/// A wake does not publish what it is for.
+pub const SILENT_WAKE: Seed = Seed::Operation {
+    file: CELL,
+    anchor: "pub(super) fn wake(",
+    operation: "fetch_or",
+    fault: Fault::Weaken(0, "Relaxed"),
+};
+
+/// A scope's end does not publish its output.
+pub const SILENT_OUTPUT: Seed = Seed::Operation {
+    file: CELL,
+    anchor: "pub(super) fn end(",
+    operation: "compare_exchange",
+    fault: Fault::Weaken(0, "Acquire"),
+};
+
+/// A handle takes its waker back with a read and a write.
+pub const SPLIT_TAKE_BACK: Seed = Seed::Operation {
+    file: CELL,
+    anchor: "pub(super) fn take_waker_back(",
+    operation: "compare_exchange",
+    fault: Fault::Split,
+};
+
+/// That the scope above awaits is a read and a write.
+pub const SPLIT_LEAVE_TO_PARENT: Seed = Seed::Operation {
+    file: CELL,
+    anchor: "pub(super) fn leave_to_parent(",
+    operation: "compare_exchange",
+    fault: Fault::Split,
+};
+
+/// A handle is taken back from the scope above with a read and a write.
+pub const SPLIT_TAKE_FROM_PARENT: Seed = Seed::Operation {
+    file: CELL,
+    anchor: "pub(super) fn take_back_from_parent(",
+    operation: "compare_exchange",
+    fault: Fault::Split,
+};

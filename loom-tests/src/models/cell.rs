@@ -12,15 +12,17 @@ use std::task::{Context, Poll, Waker};
 
 use loom::cell::UnsafeCell;
 use loom::thread;
+use treescope::JoinHandle;
 use treescope::model::{Borrowed, Signal, Way, Yard, on_another_thread};
 
 use super::{ALL, Model};
+use crate::bugs::{
+    CELL, SILENT_OUTPUT, SILENT_WAKE, SPLIT_LEAVE_TO_PARENT, SPLIT_TAKE_BACK, SPLIT_TAKE_FROM_PARENT,
+};
 use crate::seed::{Fault, Seed};
 
-const STATE: &str = "task/cell/state.rs";
-
 const fn bug_at(anchor: &'static str, operation: &'static str, fault: Fault) -> Seed {
-    Seed::Operation { file: STATE, anchor, operation, fault }
+    Seed::Operation { file: CELL, anchor, operation, fault }
 }
 
 const SILENT_HOLDER: Seed =
@@ -35,7 +37,7 @@ pub(super) const MODELS: &[Model] = &[
         full: ALL,
         body: wake_against_pause,
         bug: "a wake does not publish what it is for",
-        seed: bug_at("pub(super) fn wake(", "fetch_or", Fault::Weaken(0, "Relaxed")),
+        seed: SILENT_WAKE,
     },
     Model {
         name: "cell::two_wakes",
@@ -85,7 +87,7 @@ pub(super) const MODELS: &[Model] = &[
         full: ALL,
         body: awaited,
         bug: "the end does not publish the output",
-        seed: bug_at("pub(super) fn end(", "compare_exchange", Fault::Weaken(0, "Acquire")),
+        seed: SILENT_OUTPUT,
     },
     Model {
         name: "cell::awaited_by_another",
@@ -95,7 +97,7 @@ pub(super) const MODELS: &[Model] = &[
         full: ALL,
         body: awaited_by_another,
         bug: "the waker's place is taken back without a look whether the task has it",
-        seed: bug_at("pub(super) fn take_waker_back(", "compare_exchange", Fault::Split),
+        seed: SPLIT_TAKE_BACK,
     },
     Model {
         name: "cell::let_go",
@@ -129,7 +131,7 @@ pub(super) const MODELS: &[Model] = &[
         full: ALL,
         body: awaited_by_parent,
         bug: "that the scope above waits is a read and a write",
-        seed: bug_at("pub(super) fn leave_to_parent(", "compare_exchange", Fault::Split),
+        seed: SPLIT_LEAVE_TO_PARENT,
     },
     Model {
         name: "cell::taken_from_parent",
@@ -139,7 +141,7 @@ pub(super) const MODELS: &[Model] = &[
         full: ALL,
         body: taken_from_parent,
         bug: "the handle is taken back without a look whether the task has ended",
-        seed: bug_at("pub(super) fn take_back_from_parent(", "compare_exchange", Fault::Split),
+        seed: SPLIT_TAKE_FROM_PARENT,
     },
     Model {
         name: "cell::lent_waker_against_end",
@@ -205,6 +207,20 @@ fn first(way: Way) {
     way.next().expect("the scope was spawned").run();
 }
 
+/// Runs the scope that was spawned on a thread of its own.
+fn first_elsewhere(way: Way) -> Thread {
+    let run = way.next().expect("the scope was spawned");
+    thread::spawn(move || run.run())
+}
+
+/// Runs what was spawned, and what is woken by it and by the threads that it starts.
+fn run_through(way: Way, started: &Started) {
+    first(way);
+    run_all(way);
+    started.wait();
+    run_all(way);
+}
+
 /// `Pending` once, after `f` was called with the waker.
 async fn once_pending(f: impl FnOnce(&Waker)) {
     let mut f = Some(f);
@@ -233,10 +249,7 @@ fn wake_against_pause() {
         .await;
         word.read();
     });
-    first(way);
-    run_all(way);
-    started.wait();
-    run_all(way);
+    run_through(way, &started);
     assert!(handle.is_finished());
 }
 
@@ -263,10 +276,7 @@ fn two_wakes() {
         })
         .await;
     });
-    first(way);
-    run_all(way);
-    started.wait();
-    run_all(way);
+    run_through(way, &started);
     assert!(handle.is_finished());
 }
 
@@ -325,8 +335,7 @@ fn last_waker_against_taking() {
         })
         .await;
     });
-    let run = way.next().expect("the scope was spawned");
-    let runner = thread::spawn(move || run.run());
+    let runner = first_elsewhere(way);
     Signal::new().block_on(handle);
     runner.join().expect("no thread panics");
     started.wait();
@@ -336,8 +345,7 @@ fn awaited() {
     let yard = Yard::new();
     let way = yard.way();
     let handle = way.scope().scope(async move |_| Borrowed::new());
-    let run = way.next().expect("the scope was spawned");
-    let runner = thread::spawn(move || run.run());
+    let runner = first_elsewhere(way);
     drop(Signal::new().block_on(handle));
     runner.join().expect("no thread panics");
 }
@@ -346,8 +354,7 @@ fn awaited_by_another() {
     let yard = Yard::new();
     let way = yard.way();
     let mut handle = way.scope().scope(async move |_| Borrowed::new());
-    let run = way.next().expect("the scope was spawned");
-    let runner = thread::spawn(move || run.run());
+    let runner = first_elsewhere(way);
     let other = Signal::new().waker();
     match Pin::new(&mut handle).poll(&mut Context::from_waker(&other)) {
         Poll::Ready(output) => drop(output),
@@ -365,30 +372,28 @@ impl Drop for Counted {
     }
 }
 
-fn let_go() {
+/// Lets the handle go, after `before`, while the task ends.
+fn let_go_after(before: impl FnOnce(&mut JoinHandle<'_, Counted>)) {
     let drops = StdArc::new(StdAtomicUsize::new(0));
     let yard = Yard::new();
     let (way, counted) = (yard.way(), Counted(drops.clone(), Borrowed::new()));
-    let handle = way.scope().scope(async move |_| counted);
-    let run = way.next().expect("the scope was spawned");
-    let runner = thread::spawn(move || run.run());
+    let mut handle = way.scope().scope(async move |_| counted);
+    let runner = first_elsewhere(way);
+    before(&mut handle);
     drop(handle);
     runner.join().expect("no thread panics");
     assert_eq!(drops.load(StdOrdering::SeqCst), 1);
 }
 
+fn let_go() {
+    let_go_after(|_| ());
+}
+
 fn polled_and_let_go() {
-    let drops = StdArc::new(StdAtomicUsize::new(0));
-    let yard = Yard::new();
-    let (way, counted) = (yard.way(), Counted(drops.clone(), Borrowed::new()));
-    let mut handle = way.scope().scope(async move |_| counted);
-    let run = way.next().expect("the scope was spawned");
-    let runner = thread::spawn(move || run.run());
-    let waker = Signal::new().waker();
-    let _ = Pin::new(&mut handle).poll(&mut Context::from_waker(&waker));
-    drop(handle);
-    runner.join().expect("no thread panics");
-    assert_eq!(drops.load(StdOrdering::SeqCst), 1);
+    let_go_after(|handle| {
+        let waker = Signal::new().waker();
+        let _ = Pin::new(handle).poll(&mut Context::from_waker(&waker));
+    });
 }
 
 fn awaited_by_parent() {
@@ -401,10 +406,7 @@ fn awaited_by_parent() {
         start.start(move || run.run());
         drop(below.await);
     });
-    first(way);
-    run_all(way);
-    started.wait();
-    run_all(way);
+    run_through(way, &started);
     assert!(handle.is_finished());
 }
 

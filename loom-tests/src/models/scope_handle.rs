@@ -13,10 +13,10 @@ use treescope::model::{Borrowed, Signal, on_another_thread};
 
 use super::whole::{LastUse, runtime};
 use super::{Model, all_is_shown, asleep};
+use crate::bugs::{
+    CELL, SILENT_OUTPUT, SILENT_WAKE, SPLIT_LEAVE_TO_PARENT, SPLIT_TAKE_BACK, SPLIT_TAKE_FROM_PARENT,
+};
 use crate::seed::{Fault, Seed};
-
-/// The two words of a scope's cell.
-const CELL: &str = "task/cell/state.rs";
 
 const fn weakened(anchor: &'static str, operation: &'static str, ordering: &'static str) -> Seed {
     Seed::Operation { file: CELL, anchor, operation, fault: Fault::Weaken(0, ordering) }
@@ -31,7 +31,7 @@ pub(super) const MODELS: &[Model] = &[
         full: 4,
         body: awaited,
         bug: "the scope's end does not publish the output",
-        seed: weakened("pub(super) fn end(&self)", "compare_exchange", "Acquire"),
+        seed: SILENT_OUTPUT,
     },
     Model {
         name: "scope_handle::awaited_elsewhere",
@@ -65,12 +65,7 @@ pub(super) const MODELS: &[Model] = &[
         full: 4,
         body: polled_again,
         bug: "the handle takes the waker back with a load and a store",
-        seed: Seed::Operation {
-            file: CELL,
-            anchor: "pub(super) fn take_waker_back",
-            operation: "compare_exchange",
-            fault: Fault::Split,
-        },
+        seed: SPLIT_TAKE_BACK,
     },
     Model {
         name: "scope_handle::awaited_above",
@@ -80,12 +75,7 @@ pub(super) const MODELS: &[Model] = &[
         full: 2,
         body: awaited_above,
         bug: "the scope above says with a load and a store that it awaits",
-        seed: Seed::Operation {
-            file: CELL,
-            anchor: "pub(super) fn leave_to_parent",
-            operation: "compare_exchange",
-            fault: Fault::Split,
-        },
+        seed: SPLIT_LEAVE_TO_PARENT,
     },
     Model {
         name: "scope_handle::awaited_above_and_by_others",
@@ -95,12 +85,7 @@ pub(super) const MODELS: &[Model] = &[
         full: 2,
         body: awaited_above_and_by_others,
         bug: "the handle takes it back from the scope above with a load and a store",
-        seed: Seed::Operation {
-            file: CELL,
-            anchor: "pub(super) fn take_back_from_parent",
-            operation: "compare_exchange",
-            fault: Fault::Split,
-        },
+        seed: SPLIT_TAKE_FROM_PARENT,
     },
     Model {
         name: "scope_handle::woken_while_it_runs",
@@ -110,7 +95,7 @@ pub(super) const MODELS: &[Model] = &[
         full: 3,
         body: woken_while_it_runs,
         bug: "a wake does not publish what it is for",
-        seed: weakened("pub(super) fn wake(&self)", "fetch_or", "Relaxed"),
+        seed: SILENT_WAKE,
     },
 ];
 

@@ -3,7 +3,6 @@
 use std::panic::Location;
 use std::ptr::NonNull;
 
-use crate::sched::worker;
 use crate::sched::{SchedRef, Scheduler};
 use crate::sync::Arc;
 use crate::task::cell::{self, Runnable};
@@ -11,7 +10,7 @@ use crate::tree::node;
 use crate::tree::root::RootSignal;
 use crate::tree::scope::Scope;
 
-use super::config;
+use super::scheduler_without_workers;
 
 /// A root scope, and a queue that nobody but the model takes from.
 pub struct Yard {
@@ -33,8 +32,7 @@ pub struct Run(Runnable);
 impl Yard {
     #[allow(clippy::new_without_default)]
     pub fn new() -> Self {
-        // Its workers never start.
-        let (scheduler, _) = worker::scheduler(&config(1)).expect("no system resource is needed");
+        let scheduler = scheduler_without_workers();
         // SAFETY: the yard holds the scheduler.
         let sched = unsafe { scheduler.to_ref() };
         let node = node::Node::root(sched, RootSignal::new(None), Location::caller());

@@ -17,8 +17,8 @@ pub use sched::{AwakeRoots, Crew, Entrance, Signal, Visitors};
 pub use tree::{Child, Door, Places, Root};
 
 use crate::driver::ClockKind;
-use crate::sched::Config;
-use crate::sync::{UnsafeCell, thread};
+use crate::sched::{Config, Scheduler, worker};
+use crate::sync::{Arc, UnsafeCell, thread};
 
 /// Every atomic operation reached so far, if `TREESCOPE_RECORD_SITES` is set:
 /// `<file>:<line>:<column> <operation> [<orderings>]`.
@@ -45,6 +45,11 @@ fn config(workers: usize) -> Config {
         clock: ClockKind::System,
         spin: std::time::Duration::ZERO,
     }
+}
+
+/// A scheduler whose one worker never starts.
+fn scheduler_without_workers() -> Arc<Scheduler> {
+    worker::scheduler(&config(1)).expect("no system resource is needed").0
 }
 
 /// Something for children to borrow. loom reports a use that is not before its end, and its leak.

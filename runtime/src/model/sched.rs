@@ -6,7 +6,7 @@ use std::pin::pin;
 use std::sync::Arc as StdArc;
 use std::task::{Context, Poll, Waker};
 
-use super::config;
+use super::{config, scheduler_without_workers};
 use crate::sched::worker::{self, Worker};
 use crate::sched::{self, RootRest, Scheduler};
 use crate::sync::{Arc, thread};
@@ -108,7 +108,7 @@ pub struct Signal(StdArc<RootSignal>, Arc<Scheduler>);
 impl Signal {
     #[allow(clippy::new_without_default)]
     pub fn new() -> Self {
-        let (scheduler, _) = worker::scheduler(&config(1)).expect("no system resource is needed");
+        let scheduler = scheduler_without_workers();
         Self(RootSignal::new(None), scheduler)
     }
 

@@ -7,9 +7,8 @@ use std::ptr::NonNull;
 use std::sync::Arc as StdArc;
 use std::task::Waker;
 
-use super::config;
+use super::scheduler_without_workers;
 use crate::kinds::bounded;
-use crate::sched::worker;
 use crate::sched::{RootRest, Scheduler};
 use crate::sync::Arc;
 use crate::tree::cancel::Park;
@@ -30,8 +29,7 @@ pub struct Root {
 impl Root {
     #[allow(clippy::new_without_default)]
     pub fn new() -> Self {
-        // Its workers never start.
-        let (scheduler, _) = worker::scheduler(&config(1)).expect("no system resource is needed");
+        let scheduler = scheduler_without_workers();
         let signal = RootSignal::new(None);
         // SAFETY: the root holds the scheduler.
         let sched = unsafe { scheduler.to_ref() };
