@@ -58,8 +58,9 @@ pub(crate) const MAX_WAITERS: usize = 32;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Tick(u32);
 
-/// One direction of one socket.
+/// One direction of one socket. The state first: see [`Directions`](super::sockets::Directions).
 #[derive(Debug)]
+#[repr(C)]
 pub(crate) struct Readiness {
     state: AtomicU32,
     waiters: Mutex<Waiters>,

@@ -45,7 +45,11 @@ pub(super) struct Sockets {
 }
 
 /// The two directions of one socket.
+///
+/// All that reading touches, and what writing touches while there is room, is in the first line of memory: where sockets are many,
+/// their lines have left the caches by the next event.
 #[derive(Debug)]
+#[repr(C, align(64))]
 pub(crate) struct Directions {
     read: Readiness,
     write: Readiness,

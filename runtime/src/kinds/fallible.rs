@@ -7,6 +7,7 @@ use std::task::{Context, Poll, ready};
 
 use pin_project::pin_project;
 
+use crate::context;
 use crate::sync::Mutex;
 use crate::task::body::Kind;
 use crate::task::child;
@@ -200,7 +201,7 @@ impl<'scope, E: fmt::Display + 'scope> TryScope<'scope, '_, E> {
         T: 'scope,
     {
         let node = self.scope.node();
-        let reporting = Reporting { future, errors: self.errors, node, label };
+        let reporting = Reporting { future, errors: self.errors, node };
         // SAFETY: by contract.
         TryHandle(unsafe { child::spawn(node, label, reporting) }.unwrap_or_else(|_| closed()))
     }
@@ -219,7 +220,6 @@ struct Reporting<'scope, F, E> {
     future: F,
     errors: &'scope Errors<E>,
     node: &'scope Node,
-    label: Label,
 }
 
 impl<F, T, E> Future for Reporting<'_, F, E>
@@ -235,7 +235,8 @@ where
         Poll::Ready(match ready!(this.future.poll(cx)) {
             Ok(value) => Some(value),
             Err(error) => {
-                this.errors.report(this.node, Some(*this.label), error);
+                // The child's own label: this future is polled by the child's task alone.
+                this.errors.report(this.node, context::current_label(), error);
                 None
             }
         })

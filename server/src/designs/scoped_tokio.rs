@@ -9,6 +9,7 @@
 //! **Its fault** is what none of this is checked for: leave out a line, and it compiles and loses a task, a cause or
 //! the end of a queue.
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -80,7 +81,7 @@ async fn read(
     requested: &CancellationToken,
     closed: &CancellationToken,
 ) -> Result<(), Gone> {
-    link.read(requested.cancelled()).await?;
+    link.read(pin!(requested.cancelled())).await?;
     if !requested.is_cancelled() {
         link.finish();
         closed.cancel();

@@ -34,7 +34,10 @@ pub use gone::Gone;
 pub(crate) use read::{READ, SCRATCH};
 
 /// A connection: what its reader and its writer share.
+///
+/// In one line of memory, which reader and writer look at for every message.
 #[derive(Debug)]
+#[repr(align(64))]
 pub struct Link<R: Hold, S> {
     seat: Seat<R>,
     socket: S,
@@ -58,6 +61,14 @@ impl<R: Hold, S: Stream> Link<R, S> {
 
     fn router(&self) -> &Router {
         self.seat.router()
+    }
+
+    /// Counts what made the connection fail, if it is a failure.
+    fn counted<T>(&self, result: Result<T, Gone>) -> Result<T, Gone> {
+        if let Err(gone) = &result {
+            gone.count(self.router().stats());
+        }
+        result
     }
 
     /// Accepts no more frames; the writer ends when it has written what is queued.

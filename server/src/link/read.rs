@@ -2,8 +2,9 @@
 
 use std::cell::RefCell;
 use std::future::poll_fn;
-use std::pin::{Pin, pin};
-use std::task::Poll;
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
 
 use super::{Gone, Link};
 use crate::protocol::{Inbox, TooLong};
@@ -23,67 +24,80 @@ thread_local! {
     pub(crate) static SCRATCH: RefCell<Box<[u8]>> = RefCell::new(vec![0; READ].into_boxed_slice());
 }
 
+/// Why a reader does not go on reading.
+enum Stop {
+    /// There is nothing more to read, or it was told to stop.
+    Ended,
+    /// A receiver is full.
+    Blocked,
+}
+
 impl<R: Hold, S: Stream> Link<R, S> {
     /// Reads and routes frames until the client has closed its sending side or `stop` is ready. What was sent
     /// of an incomplete frame is discarded then; what was read of complete ones is delivered first.
     ///
     /// A frame whose receiver is full makes this reader wait, so TCP pushes back on this sender alone.
     ///
+    /// Made of little, as [`write`](Self::write) is, and for the same reason; `stop` is `Unpin` lest it be moved, and kept twice.
+    ///
     /// # Errors
     ///
     /// [`Gone::Broken`] and [`Gone::TooLong`].
-    pub async fn read(&self, stop: impl Future<Output = ()>) -> Result<(), Gone> {
-        let mut stop = pin!(stop);
-        let result = self.read_until(stop.as_mut()).await;
-        if let Err(gone) = &result {
-            gone.count(self.router().stats());
-        }
-        result
-    }
-
-    async fn read_until(&self, mut stop: Pin<&mut impl Future<Output = ()>>) -> Result<(), Gone> {
+    pub async fn read(&self, mut stop: impl Future<Output = ()> + Unpin) -> Result<(), Gone> {
         let _reading = self.seat.reading();
         let mut inbox = Inbox::new(self.limits().max_frame);
-        while let Some(routed) = self.receive(&mut inbox, stop.as_mut()).await? {
-            if routed == Routed::Blocked {
-                // In a box: it is rare, and inline it would be most of what a reader that sleeps is spread over.
-                Box::pin(self.deliver(&mut inbox)).await?;
-            }
+        while let Stop::Blocked =
+            self.counted(poll_fn(|cx| self.poll_read(cx, &mut stop, &mut inbox)).await)?
+        {
+            self.counted(Box::pin(self.deliver(&mut inbox)).await.map_err(Gone::from))?;
         }
         Ok(())
     }
 
-    /// Reads once and routes what is complete. `None`: there is nothing more to read.
-    async fn receive(
+    /// Reads and routes what is complete, again and again.
+    fn poll_read(
         &self,
+        cx: &mut Context<'_>,
+        stop: &mut (impl Future<Output = ()> + Unpin),
         inbox: &mut Inbox,
-        mut stop: Pin<&mut impl Future<Output = ()>>,
-    ) -> Result<Option<Routed>, Gone> {
-        poll_fn(|cx| {
-            if stop.as_mut().poll(cx).is_ready() {
-                return Poll::Ready(Ok(None));
+    ) -> Poll<Result<Stop, Gone>> {
+        loop {
+            if Pin::new(&mut *stop).poll(cx).is_ready() {
+                return Poll::Ready(Ok(Stop::Ended));
             }
-            let read = |space: &mut [u8]| match self.socket.poll_read(cx, space) {
-                Poll::Ready(result) => result.map_err(Some),
-                Poll::Pending => Err(None),
-            };
-            let received = SCRATCH.with_borrow_mut(|scratch| {
-                inbox.receive(scratch, read, |frames| match frames.rest().len() {
-                    0..LONG => self.router().route(frames),
-                    _ => S::Platform::hand_over(|| self.router().route(frames)),
-                })
-            });
-            match received {
-                Ok((0, _)) => Poll::Ready(Ok(None)),
-                Ok((_, routed)) => {
+            match ready!(self.poll_receive(cx, inbox))? {
+                (0, _) => return Poll::Ready(Ok(Stop::Ended)),
+                (_, routed) => {
                     self.router().stats().reads.add(1);
-                    Poll::Ready(Ok(Some(routed?)))
+                    if routed? == Routed::Blocked {
+                        return Poll::Ready(Ok(Stop::Blocked));
+                    }
                 }
-                Err(Some(error)) => Poll::Ready(Err(error.into())),
-                Err(None) => Poll::Pending,
             }
-        })
-        .await
+        }
+    }
+
+    /// Reads once and routes what is complete.
+    fn poll_receive(
+        &self,
+        cx: &mut Context<'_>,
+        inbox: &mut Inbox,
+    ) -> Poll<io::Result<(usize, Result<Routed, TooLong>)>> {
+        let read = |space: &mut [u8]| match self.socket.poll_read(cx, space) {
+            Poll::Ready(result) => result.map_err(Some),
+            Poll::Pending => Err(None),
+        };
+        let received = SCRATCH.with_borrow_mut(|scratch| {
+            inbox.receive(scratch, read, |frames| match frames.rest().len() {
+                0..LONG => self.router().route(frames),
+                _ => S::Platform::hand_over(|| self.router().route(frames)),
+            })
+        });
+        match received {
+            Ok(received) => Poll::Ready(Ok(received)),
+            Err(Some(error)) => Poll::Ready(Err(error)),
+            Err(None) => Poll::Pending,
+        }
     }
 
     /// Delivers what is complete, waiting for every receiver that is full.

@@ -2,66 +2,94 @@
 
 use std::future::poll_fn;
 use std::io::{self, ErrorKind};
+use std::task::{Context, Poll, ready};
 
-use futures_lite::future;
 use socket2::SockRef;
 
 use super::{Gone, Link};
 use crate::router::Hold;
 use crate::runtimes::{Platform, Stream};
 
+/// What the writer has taken out of the queue.
+#[derive(Debug, Default)]
+struct Batch {
+    bytes: Vec<u8>,
+    /// How many of them the kernel has.
+    written: usize,
+}
+
+impl Batch {
+    fn rest(&self) -> &[u8] {
+        &self.bytes[self.written..]
+    }
+}
+
+/// Why a writer does not go on writing.
+enum Stop {
+    /// There is and will be nothing more to write.
+    Ended,
+    /// There is no room at the moment.
+    Full,
+}
+
 impl<R: Hold, S: Stream> Link<R, S> {
     /// Writes whatever is queued until there will be nothing more, and closes the sending side.
+    ///
+    /// What a writer goes through for every message is one function over little state, and what is rare is in boxes: the writers of a
+    /// thousand connections have left the caches by their turns, and each line of memory that one is spread over is waited for.
     ///
     /// # Errors
     ///
     /// [`Gone::Broken`], and [`Gone::Stalled`] if the client takes nothing for `stall_timeout`.
     pub async fn write(&self) -> Result<(), Gone> {
-        let mut batch = Vec::new();
-        while self.seat.take(&mut batch).await {
-            if let Err(gone) = self.write_batch(&batch).await {
-                gone.count(self.router().stats());
-                return Err(gone);
-            }
+        let mut batch = Batch::default();
+        while let Stop::Full = self.counted(poll_fn(|cx| self.poll_write(cx, &mut batch)).await)? {
+            self.counted(Box::pin(self.write_in_time(&mut batch)).await)?;
         }
         Box::pin(self.linger()).await;
         Ok(())
     }
 
-    async fn write_batch(&self, batch: &[u8]) -> Result<(), Gone> {
-        let mut written = 0;
-        while written < batch.len() {
-            let rest = &batch[written..];
-            let n = match self.write_in_time(rest).await {
-                Some(taken) => taken?,
-                None => self.write_unasked(rest)?,
-            };
-            let stats = self.router().stats();
-            stats.writes.add(1);
-            stats.written.add(n);
-            written += n;
-            if written < batch.len() {
-                self.seat.wrote(n);
+    /// Takes what is queued and writes it, again and again.
+    fn poll_write(&self, cx: &mut Context<'_>, batch: &mut Batch) -> Poll<Result<Stop, Gone>> {
+        loop {
+            if batch.rest().is_empty() {
+                batch.written = 0;
+                if !ready!(self.seat.poll_take(&mut batch.bytes, cx)) {
+                    return Poll::Ready(Ok(Stop::Ended));
+                }
+            }
+            match self.socket.poll_write(cx, batch.rest()) {
+                Poll::Ready(taken) => self.wrote(batch, taken?)?,
+                // Not waited for here: nobody asks what time it is unless the client makes the writer wait.
+                Poll::Pending => return Poll::Ready(Ok(Stop::Full)),
             }
         }
+    }
+
+    /// Waits until the kernel has room, for at most `stall_timeout`, and writes once.
+    async fn write_in_time(&self, batch: &mut Batch) -> Result<(), Gone> {
+        let some = poll_fn(|cx| self.socket.poll_write(cx, batch.rest()));
+        let taken = match S::Platform::timeout(self.limits().stall_timeout, some).await {
+            Some(taken) => taken?,
+            None => self.write_unasked(batch.rest())?,
+        };
+        self.wrote(batch, taken)
+    }
+
+    /// The kernel took so many bytes.
+    fn wrote(&self, batch: &mut Batch, taken: usize) -> Result<(), Gone> {
+        if taken == 0 {
+            return Err(io::Error::from(ErrorKind::WriteZero).into());
+        }
+        let stats = self.router().stats();
+        stats.writes.add(1);
+        stats.written.add(taken);
+        batch.written += taken;
+        if !batch.rest().is_empty() {
+            self.seat.wrote(taken);
+        }
         Ok(())
-    }
-
-    /// `None`: the kernel has not said for `stall_timeout` that there is room.
-    async fn write_in_time(&self, bytes: &[u8]) -> Option<io::Result<usize>> {
-        // There nearly always is, and then nobody asks what time it is.
-        if let Some(taken) = future::poll_once(self.write_some(bytes)).await {
-            return Some(taken);
-        }
-        // In a box, as in `read`: a writer that sleeps should not be spread over what it seldom does.
-        Box::pin(S::Platform::timeout(self.limits().stall_timeout, self.write_some(bytes))).await
-    }
-
-    async fn write_some(&self, bytes: &[u8]) -> io::Result<usize> {
-        match poll_fn(|cx| self.socket.poll_write(cx, bytes)).await {
-            Ok(0) => Err(ErrorKind::WriteZero.into()),
-            result => result,
-        }
     }
 
     /// Nobody was told in time that there is room. The kernel says so when a good part of its

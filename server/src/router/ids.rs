@@ -37,10 +37,19 @@ impl Ids {
         number.wrapping_mul(self.key).rotate_left(16).wrapping_mul(self.key)
     }
 
+    /// The id of the next occupant of slot `index`, after `last`; the first one comes after 0.
+    pub(crate) fn next(&self, index: usize, last: u32) -> u32 {
+        self.id(index, (self.number(last) >> self.index_bits).wrapping_add(1))
+    }
+
     /// The slot that `id` names, if there ever was such an id.
     pub(crate) fn index(&self, id: u32) -> usize {
-        let number = id.wrapping_mul(self.inverse).rotate_right(16).wrapping_mul(self.inverse);
-        (number & ((1 << self.index_bits) - 1)) as usize
+        (self.number(id) & ((1 << self.index_bits) - 1)) as usize
+    }
+
+    /// `[generation | index of the slot]`.
+    fn number(&self, id: u32) -> u32 {
+        id.wrapping_mul(self.inverse).rotate_right(16).wrapping_mul(self.inverse)
     }
 }
 
@@ -57,6 +66,19 @@ mod tests {
             for index in (0..slots).step_by(1 + slots / 1000) {
                 for generation in [0, 1, 77, u32::MAX] {
                     assert_eq!(ids.index(ids.id(index, generation)), index);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn the_next_occupant_has_the_id_of_the_next_generation() {
+        for slots in [1, 1000, 1 << 20] {
+            let ids = Ids::new(slots, 0x9E37_79B9);
+            for index in [0, slots - 1] {
+                assert_eq!(ids.next(index, 0), ids.id(index, 1));
+                for generation in [1, 77, u32::MAX >> ids.index_bits] {
+                    assert_eq!(ids.next(index, ids.id(index, generation)), ids.id(index, generation + 1));
                 }
             }
         }

@@ -95,7 +95,7 @@ impl Router {
         while let Some(run) = frames.run()? {
             let run = self.handled(run);
             work::spin(self.limits.work, run.len());
-            let offer = self.registry.slot(run.to()).map_or(Offer::Gone, |slot| slot.offer(&run));
+            let offer = self.registry.slot(run.to()).map_or(Offer::Gone, |slot| slot.offer(self.limits.queue_bytes, &run));
             let done = tally.count(&run, offer);
             frames.consume(&run, done);
             if done < run.len() {
@@ -112,7 +112,7 @@ impl Router {
         let offer = match self.registry.slot(run.to()) {
             Some(slot) => {
                 self.stats.waits.add(1);
-                slot.send(&run).await
+                slot.send(self.limits.queue_bytes, &run).await
             }
             None => Offer::Gone,
         };

@@ -27,8 +27,9 @@
 //!
 //! # Bound
 //!
-//! `pending` and `in_flight` together hold at most `limit` bytes, or one frame if that is longer: a
-//! frame is appended only if it fits or if nothing else is queued.
+//! What is pending and what is in flight together are at most `limit` bytes, or one frame if that is longer: a
+//! frame is appended only if it fits or if nothing else is queued. The limit is the router's and passed in: an outbox with its
+//! lock is one line of memory, for each message touches two of them, and where connections are many all have left the caches.
 //!
 //! # No lost wake
 //!
@@ -36,7 +37,7 @@
 //! pending and the state `Open`. Whatever changes either (`append`, `finish`) does it under the
 //! same lock and takes the writer's waker in the same step.
 //!
-//! *Senders* wait in order of arrival in `waiting`. While anyone waits nobody else appends, so the queue
+//! *Senders* wait in order of arrival in [`Line`]. While anyone waits nobody else appends, so the queue
 //! only shrinks until the front is served. Invariant, whenever the lock is free: *if the front's turn has
 //! come ([`turn_has_come`](Outbox::turn_has_come)), its waker has been taken out and fired since, so it
 //! is about to be polled*. The turn can come by the queue shrinking (`poll_take`, `wrote`), or by the
@@ -107,31 +108,47 @@ impl Wakes {
     }
 }
 
+/// Those who wait for room, in the order in which they came.
 #[derive(Debug, Default)]
-pub(super) struct Outbox {
-    id: u32,
-    generation: u32,
-    state: State,
-    limit: usize,
-    /// Bytes for the next write.
-    pending: Vec<u8>,
-    /// How many bytes the writer has taken and not reported as written.
-    in_flight: usize,
+struct Line {
     waiting: VecDeque<Waiting>,
     next_ticket: u64,
-    /// The writer, while it sleeps.
-    writer: Option<Waker>,
+}
+
+/// What the writer is about.
+#[derive(Debug)]
+enum Writer {
+    /// It has taken so many bytes and not reported them as written.
+    Awake { in_flight: usize },
+    /// It has written all that it took.
+    Asleep(Waker),
+}
+
+impl Default for Writer {
+    fn default() -> Self {
+        Writer::Awake { in_flight: 0 }
+    }
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Outbox {
+    /// The occupant's, or the last one's.
+    id: u32,
+    state: State,
+    /// Bytes for the next write.
+    pending: Vec<u8>,
+    writer: Writer,
+    /// Made for the first who ever waits.
+    line: Option<Box<Line>>,
 }
 
 impl Outbox {
-    /// Takes a new occupant: gives it the id that `id` makes of the slot's next generation, and queues
-    /// the greeting.
-    pub(super) fn open(&mut self, limit: usize, id: impl FnOnce(u32) -> u32) -> u32 {
+    /// Takes a new occupant: gives it the id that `next` makes of the last one's (0 for the first), and queues the
+    /// greeting.
+    pub(super) fn open(&mut self, next: impl FnOnce(u32) -> u32) -> u32 {
         debug_assert_eq!(self.state, State::Vacant);
-        self.generation = self.generation.wrapping_add(1);
-        self.id = id(self.generation);
+        self.id = next(self.id);
         self.state = State::Open;
-        self.limit = limit;
         self.pending.extend_from_slice(&greeting(self.id));
         self.id
     }
@@ -140,7 +157,7 @@ impl Outbox {
     pub(super) fn finish(&mut self, wakes: &mut Wakes) {
         if self.state == State::Open {
             self.state = State::Finishing;
-            wakes.senders = std::mem::take(&mut self.waiting).into();
+            wakes.senders = self.empty_line();
             self.wake_writer(wakes);
         }
     }
@@ -149,31 +166,38 @@ impl Outbox {
     pub(super) fn vacate(&mut self, wakes: &mut Wakes) {
         self.state = State::Vacant;
         spare::give(std::mem::take(&mut self.pending));
-        self.in_flight = 0;
-        self.writer = None;
-        wakes.senders = std::mem::take(&mut self.waiting).into();
+        self.writer = Writer::default();
+        wakes.senders = self.empty_line();
     }
 
     /// How many bytes are queued.
     pub(super) fn queued(&self) -> usize {
-        self.pending.len() + self.in_flight
+        self.pending.len() + self.in_flight()
+    }
+
+    fn in_flight(&self) -> usize {
+        match self.writer {
+            Writer::Awake { in_flight } => in_flight,
+            Writer::Asleep(_) => 0,
+        }
     }
 
     /// Queues as many frames of the run as there is room for, unless others wait already.
-    pub(super) fn offer(&mut self, run: &Run<'_>, wakes: &mut Wakes) -> Offer {
+    pub(super) fn offer(&mut self, limit: usize, run: &Run<'_>, wakes: &mut Wakes) -> Offer {
         if !self.takes_frames_for(run.to()) {
             return Offer::Gone;
         }
-        if !self.waiting.is_empty() {
+        if self.front().is_some() {
             return Offer::Queued(0);
         }
-        Offer::Queued(self.append(run, wakes))
+        Offer::Queued(self.append(limit, run, wakes))
     }
 
     /// As [`offer`](Outbox::offer), but waits in line until at least one frame is queued. `ticket` is
     /// the sender's place, `None` at first.
     pub(super) fn poll_send(
         &mut self,
+        limit: usize,
         run: &Run<'_>,
         ticket: &mut Option<u64>,
         cx: &Context<'_>,
@@ -182,28 +206,27 @@ impl Outbox {
         if !self.takes_frames_for(run.to()) {
             return Poll::Ready(Offer::Gone);
         }
-        let my_turn = match (&*ticket, self.waiting.front()) {
+        let my_turn = match (&*ticket, self.front()) {
             (None, None) => true,
             (Some(mine), Some(front)) => front.ticket == *mine,
             _ => false,
         };
-        let queued = if my_turn { self.append(run, wakes) } else { 0 };
+        let queued = if my_turn { self.append(limit, run, wakes) } else { 0 };
         if queued > 0 {
             if ticket.take().is_some() {
-                self.waiting.pop_front();
-                self.wake_front(wakes);
+                self.line().waiting.pop_front();
+                self.wake_front(limit, wakes);
             }
             return Poll::Ready(Offer::Queued(queued));
         }
-        self.wait_in_line(run, ticket, cx);
+        self.line().wait(run, ticket, cx);
         Poll::Pending
     }
 
     /// A sender stops waiting.
-    pub(super) fn forget(&mut self, ticket: u64, wakes: &mut Wakes) {
-        if let Some(place) = self.waiting.iter().position(|waiting| waiting.ticket == ticket) {
-            self.waiting.remove(place);
-            self.wake_front(wakes);
+    pub(super) fn forget(&mut self, limit: usize, ticket: u64, wakes: &mut Wakes) {
+        if self.line().leave(ticket) {
+            self.wake_front(limit, wakes);
         }
     }
 
@@ -211,51 +234,54 @@ impl Outbox {
     /// last time and has written. `false`: there is and will be nothing more.
     pub(super) fn poll_take(
         &mut self,
+        limit: usize,
         written: &mut Vec<u8>,
         cx: &Context<'_>,
         wakes: &mut Wakes,
     ) -> Poll<bool> {
         written.clear();
-        self.in_flight = 0;
         if !self.pending.is_empty() {
             std::mem::swap(&mut self.pending, written);
-            self.in_flight = written.len();
-            self.wake_front(wakes);
+            self.writer = Writer::Awake { in_flight: written.len() };
+            self.wake_front(limit, wakes);
             return Poll::Ready(true);
         }
-        self.wake_front(wakes);
+        self.writer = Writer::default();
+        self.wake_front(limit, wakes);
         if self.state != State::Open {
             return Poll::Ready(false);
         }
         for buffer in [&mut self.pending, written] {
             spare::give_unless_kept(buffer);
         }
-        self.writer = Some(cx.waker().clone());
+        self.writer = Writer::Asleep(cx.waker().clone());
         Poll::Pending
     }
 
     /// The kernel took `n` bytes of what the writer holds, and not all of it.
-    pub(super) fn wrote(&mut self, n: usize, wakes: &mut Wakes) {
-        self.in_flight = self.in_flight.saturating_sub(n);
-        self.wake_front(wakes);
+    pub(super) fn wrote(&mut self, limit: usize, n: usize, wakes: &mut Wakes) {
+        if let Writer::Awake { in_flight } = &mut self.writer {
+            *in_flight = in_flight.saturating_sub(n);
+        }
+        self.wake_front(limit, wakes);
     }
 
     fn takes_frames_for(&self, id: u32) -> bool {
         self.id == id && self.state == State::Open
     }
 
-    fn fits(&self, frame: usize) -> bool {
+    fn fits(&self, limit: usize, frame: usize) -> bool {
         let queued = self.queued();
-        queued == 0 || queued + frame <= self.limit
+        queued == 0 || queued + frame <= limit
     }
 
-    fn append(&mut self, run: &Run<'_>, wakes: &mut Wakes) -> usize {
+    fn append(&mut self, limit: usize, run: &Run<'_>, wakes: &mut Wakes) -> usize {
         let mut queued = 0;
         for body in run.bodies() {
-            if !self.fits(body.len()) {
+            if !self.fits(limit, body.len()) {
                 break;
             }
-            reserve(&mut self.pending, body.len(), self.limit);
+            reserve(&mut self.pending, body.len(), limit);
             self.pending.extend_from_slice(body);
             queued += 1;
         }
@@ -265,7 +291,44 @@ impl Outbox {
         queued
     }
 
-    fn wait_in_line(&mut self, run: &Run<'_>, ticket: &mut Option<u64>, cx: &Context<'_>) {
+    fn line(&mut self) -> &mut Line {
+        self.line.get_or_insert_default()
+    }
+
+    /// Who has waited longest.
+    fn front(&self) -> Option<&Waiting> {
+        self.line.as_ref()?.waiting.front()
+    }
+
+    /// Everybody who waits. The line itself stays: a sender of these may still hold its ticket when the next one is given out.
+    fn empty_line(&mut self) -> Vec<Waiting> {
+        self.line.as_mut().map_or_else(Vec::new, |line| std::mem::take(&mut line.waiting).into())
+    }
+
+    /// Whether a front that needs so many bytes is to be woken. Implies that its frame fits.
+    fn turn_has_come(&self, limit: usize, need: usize) -> bool {
+        self.queued() <= (limit / 2).min(limit.saturating_sub(need))
+    }
+
+    fn wake_front(&mut self, limit: usize, wakes: &mut Wakes) {
+        let Some(need) = self.front().map(|front| front.need) else { return };
+        if self.turn_has_come(limit, need) {
+            wakes.sender = self.line().waiting.front_mut().and_then(|front| front.waker.take());
+        }
+    }
+
+    fn wake_writer(&mut self, wakes: &mut Wakes) {
+        if let Writer::Asleep(_) = self.writer
+            && let Writer::Asleep(writer) = std::mem::take(&mut self.writer)
+        {
+            wakes.writer = Some(writer);
+        }
+    }
+}
+
+impl Line {
+    /// Joins the line, or leaves another waker there.
+    fn wait(&mut self, run: &Run<'_>, ticket: &mut Option<u64>, cx: &Context<'_>) {
         let mine = ticket.and_then(|mine| self.waiting.iter_mut().find(|waiting| waiting.ticket == mine));
         match mine {
             Some(Waiting { waker: Some(waker), .. }) => waker.clone_from(cx.waker()),
@@ -283,20 +346,10 @@ impl Outbox {
         }
     }
 
-    /// Whether a front that needs so many bytes is to be woken. Implies that its frame fits.
-    fn turn_has_come(&self, need: usize) -> bool {
-        self.queued() <= (self.limit / 2).min(self.limit.saturating_sub(need))
-    }
-
-    fn wake_front(&mut self, wakes: &mut Wakes) {
-        let Some(need) = self.waiting.front().map(|front| front.need) else { return };
-        if self.turn_has_come(need) {
-            wakes.sender = self.waiting[0].waker.take();
-        }
-    }
-
-    fn wake_writer(&mut self, wakes: &mut Wakes) {
-        wakes.writer = self.writer.take();
+    /// Leaves the line; `false` if nobody with this ticket is there.
+    fn leave(&mut self, ticket: u64) -> bool {
+        let place = self.waiting.iter().position(|waiting| waiting.ticket == ticket);
+        place.and_then(|place| self.waiting.remove(place)).is_some()
     }
 }
 

@@ -50,7 +50,6 @@ pub(super) struct Registry {
     census: Mutex<Census>,
     ids: Ids,
     max_connections: usize,
-    queue_bytes: usize,
 }
 
 impl Registry {
@@ -61,7 +60,6 @@ impl Registry {
             census: Mutex::default(),
             ids: Ids::new(max_connections, key),
             max_connections,
-            queue_bytes: limits.queue_bytes,
         }
     }
 
@@ -92,7 +90,7 @@ impl Registry {
             census.count.live += 1;
             index
         };
-        let id = self.at(index)?.open(self.queue_bytes, |generation| self.ids.id(index, generation));
+        let id = self.at(index)?.open(|last| self.ids.next(index, last));
         Some((index, id))
     }
 

@@ -1,7 +1,9 @@
 //! A connection's place in the router, for as long as it has one.
 
 use std::fmt::Debug;
+use std::future::poll_fn;
 use std::ops::Deref;
+use std::task::{Context, Poll};
 
 use super::Router;
 use super::slot::Slot;
@@ -40,16 +42,18 @@ impl<R: Hold> Seat<R> {
     /// Gives the writer everything that is queued, in exchange for `written`, the buffer that it got
     /// last time and has written. Waits while nothing is; `false` if there will be nothing more.
     pub async fn take(&self, written: &mut Vec<u8>) -> bool {
-        match self.slot() {
-            Some(slot) => slot.take(written).await,
-            None => false,
-        }
+        poll_fn(|cx| self.poll_take(written, cx)).await
+    }
+
+    /// [`take`](Seat::take) for hand-written futures.
+    pub fn poll_take(&self, written: &mut Vec<u8>, cx: &Context<'_>) -> Poll<bool> {
+        self.slot().map_or(Poll::Ready(false), |slot| slot.poll_take(self.limit(), written, cx))
     }
 
     /// Tells that the kernel took `n` bytes of what the writer holds, and not all of it.
     pub fn wrote(&self, n: usize) {
         if let Some(slot) = self.slot() {
-            slot.wrote(n);
+            slot.wrote(self.limit(), n);
         }
     }
 
@@ -69,6 +73,11 @@ impl<R: Hold> Seat<R> {
     pub fn reading(&self) -> Reading<'_> {
         self.router.registry.reads();
         Reading(&self.router)
+    }
+
+    /// Of what is queued.
+    fn limit(&self) -> usize {
+        self.router.limits.queue_bytes
     }
 
     /// Always there. It is looked up by its place, once per system call, for a reference beside an `Arc` of what

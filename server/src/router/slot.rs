@@ -1,6 +1,5 @@
 //! The place of one connection at a time: its outbox behind a lock, and the future that waits for it.
 
-use std::future::poll_fn;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
@@ -9,12 +8,14 @@ use parking_lot::Mutex;
 use super::outbox::{Offer, Outbox, Wakes};
 use crate::protocol::Run;
 
-/// Aligned so that neighbours, which other workers use, do not share a cache line.
+/// Aligned so that neighbours, which other workers use, do not share a cache line, and in one line itself.
 #[derive(Debug, Default)]
 #[repr(align(64))]
 pub(super) struct Slot {
     outbox: Mutex<Outbox>,
 }
+
+const _: () = assert!(size_of::<Slot>() == 64);
 
 impl Slot {
     /// Changes the outbox; wakers fire after the lock is released.
@@ -26,8 +27,8 @@ impl Slot {
     }
 
     /// Takes an occupant; gives its id.
-    pub(super) fn open(&self, limit: usize, id: impl FnOnce(u32) -> u32) -> u32 {
-        self.outbox.lock().open(limit, id)
+    pub(super) fn open(&self, next: impl FnOnce(u32) -> u32) -> u32 {
+        self.outbox.lock().open(next)
     }
 
     pub(super) fn finish(&self) {
@@ -42,21 +43,21 @@ impl Slot {
         self.outbox.lock().queued()
     }
 
-    pub(super) fn offer(&self, run: &Run<'_>) -> Offer {
-        self.with(|outbox, wakes| outbox.offer(run, wakes))
+    pub(super) fn offer(&self, limit: usize, run: &Run<'_>) -> Offer {
+        self.with(|outbox, wakes| outbox.offer(limit, run, wakes))
     }
 
     /// Waits in line until at least one frame of the run is queued or the receiver is gone.
-    pub(super) fn send<'a>(&'a self, run: &'a Run<'a>) -> Send<'a> {
-        Send { slot: self, run, ticket: None }
+    pub(super) fn send<'a>(&'a self, limit: usize, run: &'a Run<'a>) -> Send<'a> {
+        Send { slot: self, limit, run, ticket: None }
     }
 
-    pub(super) async fn take(&self, written: &mut Vec<u8>) -> bool {
-        poll_fn(|cx| self.with(|outbox, wakes| outbox.poll_take(written, cx, wakes))).await
+    pub(super) fn poll_take(&self, limit: usize, written: &mut Vec<u8>, cx: &Context<'_>) -> Poll<bool> {
+        self.with(|outbox, wakes| outbox.poll_take(limit, written, cx, wakes))
     }
 
-    pub(super) fn wrote(&self, n: usize) {
-        self.with(|outbox, wakes| outbox.wrote(n, wakes));
+    pub(super) fn wrote(&self, limit: usize, n: usize) {
+        self.with(|outbox, wakes| outbox.wrote(limit, n, wakes));
     }
 }
 
@@ -64,6 +65,7 @@ impl Slot {
 #[derive(Debug)]
 pub(super) struct Send<'a> {
     slot: &'a Slot,
+    limit: usize,
     run: &'a Run<'a>,
     ticket: Option<u64>,
 }
@@ -72,15 +74,15 @@ impl Future for Send<'_> {
     type Output = Offer;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Offer> {
-        let Send { slot, run, ticket } = self.get_mut();
-        slot.with(|outbox, wakes| outbox.poll_send(run, ticket, cx, wakes))
+        let Send { slot, limit, run, ticket } = self.get_mut();
+        slot.with(|outbox, wakes| outbox.poll_send(*limit, run, ticket, cx, wakes))
     }
 }
 
 impl Drop for Send<'_> {
     fn drop(&mut self) {
         if let Some(ticket) = self.ticket {
-            self.slot.with(|outbox, wakes| outbox.forget(ticket, wakes));
+            self.slot.with(|outbox, wakes| outbox.forget(self.limit, ticket, wakes));
         }
     }
 }

@@ -207,6 +207,34 @@ fn senders_that_wait_go_on_when_the_receiver_departs() {
 }
 
 #[test]
+fn a_sender_that_waited_for_the_last_occupant_takes_nobodys_place_in_the_next_ones_line() {
+    let router = Router::new(Limits { max_connections: 1, ..limits(10) });
+    let full = || {
+        let seat = router.seat().unwrap();
+        route(&router, &mut inbox(&[(seat.id(), b"12345")]));
+        seat
+    };
+    let (last, frame) = (full(), |id| inbox(&[(id, b"6")]));
+    let late = frame(last.id());
+    let late = late.frames().run().unwrap().unwrap();
+    let mut waits_for_last = Box::pin(router.send(&late));
+    assert_eq!(waits_for_last.as_mut().poll(&mut Context::from_waker(Waker::noop())), Poll::Pending);
+    drop(last);
+    let next = full();
+    let sender = frame(next.id());
+    let run = sender.frames().run().unwrap().unwrap();
+    let (wakes, waker) = counting();
+    let mut send = pin!(router.send(&run));
+    assert_eq!(send.as_mut().poll(&mut Context::from_waker(&waker)), Poll::Pending);
+    drop(waits_for_last);
+    let mut buffer = Vec::new();
+    assert!(block_on(next.take(&mut buffer)));
+    assert_eq!(poll_now(next.take(&mut buffer)), Poll::Pending);
+    assert_eq!(wakes.0.load(Ordering::Relaxed), 1);
+    assert_eq!(send.as_mut().poll(&mut Context::from_waker(&waker)), Poll::Ready(1));
+}
+
+#[test]
 fn a_seat_that_is_finished_delivers_what_is_queued_and_nothing_more() {
     let router = Router::new(limits(100));
     let seat = router.seat().unwrap();
