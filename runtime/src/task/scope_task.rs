@@ -62,6 +62,7 @@ where
     assert!(Node::child_added(parent), "the scope is closed: it takes no more children");
     let task = |task| ScopeTask::<'scope, K, B> {
         parked: false,
+        ended: false,
         scope: Scope::over(Node::below(parent, task, setup, location)),
         kind: Lent { kind, _pinned: PhantomPinned },
         stage: Stage::Start(body),
@@ -89,6 +90,8 @@ where
 {
     /// Whether the node's link was ever put on the parent's list.
     parked: bool,
+    /// Not a stage: the last one holds nothing any more, and to replace it costs a look at each thing that it could.
+    ended: bool,
     #[pin]
     scope: Scope<'scope, 'scope>,
     #[pin]
@@ -117,7 +120,6 @@ enum Stage<B, F, V> {
     Start(B),
     Body(#[pin] F),
     Drain { value: Option<V>, deferred: Option<Running> },
-    Ended,
 }
 
 impl<B, F, V> Stage<B, F, V> {
@@ -138,7 +140,7 @@ where
         let own = unsafe { self.node().to_ref() };
         // SAFETY: no link.
         unsafe { context::set_current(own, None) };
-        debug_assert!(!matches!(self.stage, Stage::Ended), "no cell polls a task that has ended");
+        debug_assert!(!self.ended, "no cell polls a task that has ended");
         loop {
             // Straight on from stage to stage, for most scopes go through all of them in their first poll; but each stage
             // looks again for what the one before, being user code, may have brought about.
@@ -269,23 +271,34 @@ where
 
     /// Waits for the children, runs what was deferred, drops the node's values, and ends.
     fn drain(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Drain<K::Output> {
-        // Parked or aborted is all the same here: what wakes this task is the last child, or the deferred future; and
-        // `park` has passed on what came from above.
-        if self.as_mut().poll_deferred(cx).is_pending() {
-            let _ = self.as_mut().park(cx);
-            return Drain::Parked;
-        }
-        // SAFETY: the body's future was dropped on the way into stage Drain, no deferred future is left, and the node
-        // is drained.
-        if unsafe { self.node().drop_values() } {
-            return Drain::Again;
+        // Most scopes have had nothing but children: one look instead of one for each thing that there could be.
+        let is_blank = self.node().is_blank();
+        if !is_blank {
+            // Parked or aborted is all the same here: what wakes this task is the last child, or the deferred future; and
+            // `park` has passed on what came from above.
+            if self.as_mut().poll_deferred(cx).is_pending() {
+                let _ = self.as_mut().park(cx);
+                return Drain::Parked;
+            }
+            // SAFETY: the body's future was dropped on the way into stage Drain, no deferred future is left, and the node
+            // is drained.
+            if unsafe { self.node().drop_values() } {
+                return Drain::Again;
+            }
         }
         let StageNow::Drain { value, .. } = self.as_mut().project().stage.project() else {
             unreachable!("drain is called in stage Drain");
         };
         let value = value.take();
-        self.as_mut().project().stage.set(Stage::Ended);
-        Drain::Ended(self.end(value))
+        *self.as_mut().project().ended = true;
+        let output = if is_blank {
+            self.finish(value)
+        } else {
+            let output = self.settle(value);
+            self.node().disarm();
+            output
+        };
+        Drain::Ended(self.end(output))
     }
 
     /// Waits for the children and runs what was deferred, one after the other, each within its limit.
@@ -298,11 +311,11 @@ where
         deferred::poll(node, running, cx)
     }
 
-    /// Hands a failure up, leaves the parent's list and notes that the parent is to be told.
-    fn end(self: Pin<&mut Self>, value: Option<K::Value>) -> Outcome<K::Output> {
+    /// What the scope's value becomes, be it that the scope failed or was aborted; a failure is handed up.
+    fn settle(&self, value: Option<K::Value>) -> Option<K::Output> {
         let node = self.node();
         let parent = context::parent();
-        let output = if let Some(payload) = node.take_failure() {
+        if let Some(payload) = node.take_failure() {
             let output = self.kind.failed(payload).map_err(|payload| {
                 if let Some(cause) = node.own_cause() {
                     parent.inherit_cause(cause);
@@ -320,16 +333,25 @@ where
             // An aborted scope has no value, even if its body had one by then.
             let (value, late) = if node.is_aborted() { (None, value) } else { (value, None) };
             drop_into(late, &parent);
-            guard(|| self.kind.finish(node, value)).unwrap_or_else(|payload| {
-                parent.fail(payload, None);
-                None
-            })
-        };
-        node.disarm();
+            self.finish(value)
+        }
+    }
+
+    /// What the value of a scope without a failure becomes.
+    #[inline]
+    fn finish(&self, value: Option<K::Value>) -> Option<K::Output> {
+        guard(|| self.kind.finish(self.node(), value)).unwrap_or_else(|payload| {
+            context::parent().fail(payload, None);
+            None
+        })
+    }
+
+    /// Leaves the parent's list and notes that the parent is to be told.
+    fn end(self: Pin<&mut Self>, output: Option<K::Output>) -> Outcome<K::Output> {
         if self.parked {
             self.as_ref().pinned_node().unpark_self();
         }
-        context::note_ended(parent);
+        context::note_ended(context::parent());
         Outcome::new(output)
     }
 
@@ -356,7 +378,7 @@ where
     B: Body<K::Arg, K::Value>,
 {
     fn drop(self: Pin<&mut Self>) {
-        if !matches!(self.stage, Stage::Ended) {
+        if !self.ended {
             // As in `child.rs`: would leave dangling pointers behind.
             crate::sync::internal_error("a scope was dropped before its end");
         }

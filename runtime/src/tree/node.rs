@@ -344,6 +344,12 @@ impl Node {
         }
     }
 
+    /// Whether the node may end as it is: no child lives, and there is nothing to look at, to wait for or to pass on.
+    #[inline]
+    pub(crate) fn is_blank(&self) -> bool {
+        self.state.is_blank()
+    }
+
     /// Leaves `waker` for the last child. Called by the node's own task, be it in its body or a cleanup, having seen
     /// [`Seen::Counting`].
     pub(super) fn begin_wait(&self, waker: Waker) -> Wait {

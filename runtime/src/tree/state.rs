@@ -240,6 +240,14 @@ impl NodeState {
         }
     }
 
+    /// Whether no child lives, and nothing ever came up: no mark, nothing behind the lock, no instant to keep. Asked by the node's
+    /// own task when its body is gone.
+    #[inline]
+    pub(crate) fn is_blank(&self) -> bool {
+        // Acquire: pairs with Release in `children_ended` and `waiter_taken`, as in `seen`.
+        self.0.load(Ordering::Acquire) == 0
+    }
+
     /// Marks the node; `true` if it was not marked so before.
     pub(crate) fn mark(&self, mark: Mark) -> bool {
         // Release: pairs with Acquire in `is` and `orders`: whoever sees the mark sees its cause, which was recorded

@@ -95,7 +95,10 @@ impl Router {
         while let Some(run) = frames.run()? {
             let run = self.handled(run);
             work::spin(self.limits.work, run.len());
-            let offer = self.registry.slot(run.to()).map_or(Offer::Gone, |slot| slot.offer(self.limits.queue_bytes, &run));
+            let offer = self
+                .registry
+                .slot(run.to())
+                .map_or(Offer::Gone, |slot| slot.offer(self.limits.queue_bytes, &run));
             let done = tally.count(&run, offer);
             frames.consume(&run, done);
             if done < run.len() {
