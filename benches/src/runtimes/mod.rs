@@ -5,6 +5,7 @@ use std::io;
 use crate::works::{Sample, Work};
 
 pub mod async_executor;
+pub mod async_task;
 pub mod chili;
 pub mod epoll;
 pub mod futures_unordered;
@@ -30,6 +31,8 @@ pub enum Kind {
     Chili,
     /// All futures in one task on one thread.
     FuturesUnordered,
+    /// async-task's tasks and a queue on one thread: what the tasks cost by themselves.
+    AsyncTask,
     /// A loop over an epoll instance: what the sockets cost by themselves.
     Epoll,
     /// No runtime at all: what the work itself costs.
@@ -67,6 +70,7 @@ pub const PEERS: &[Peer] = &[
     Peer { name: "rayon", kind: Kind::Rayon, workers: Workers::Given },
     Peer { name: "chili", kind: Kind::Chili, workers: Workers::Given },
     Peer { name: "futures_unordered", kind: Kind::FuturesUnordered, workers: Workers::One },
+    Peer { name: "async_task", kind: Kind::AsyncTask, workers: Workers::One },
     Peer { name: EPOLL, kind: Kind::Epoll, workers: Workers::One },
     Peer { name: "serial", kind: Kind::Serial, workers: Workers::One },
 ];
@@ -112,6 +116,7 @@ impl Peer {
             Kind::Rayon => Box::new(rayon::start(workers)?),
             Kind::Chili => Box::new(chili::start(workers)),
             Kind::FuturesUnordered => Box::new(futures_unordered::FuturesUnordered),
+            Kind::AsyncTask => Box::new(async_task::AsyncTask),
             Kind::Epoll => Box::new(epoll::Epoll),
             Kind::Serial => Box::new(serial::Serial),
         })

@@ -7,10 +7,16 @@ use tokio::sync::oneshot::{self, Sender};
 use treescope::Scope;
 
 use super::{Entry, Sample, Work};
-use crate::runtimes::{Kind, async_executor as on_smol};
+use crate::runtimes::{Kind, async_executor as on_smol, async_task as bare};
 
-const KINDS: &[Kind] =
-    &[Kind::Treescope, Kind::Tokio, Kind::TokioCurrentThread, Kind::AsyncExecutor, Kind::Rayon];
+const KINDS: &[Kind] = &[
+    Kind::Treescope,
+    Kind::Tokio,
+    Kind::TokioCurrentThread,
+    Kind::AsyncExecutor,
+    Kind::Rayon,
+    Kind::AsyncTask,
+];
 
 pub(super) const ENTRIES: &[Entry] = &[
     Entry::usual(
@@ -108,6 +114,27 @@ impl Work for ChainedSpawn {
         self.run(|| {
             pool.in_place_scope(|scope| link(scope, self.links, &ended));
             ended.load(Ordering::Relaxed)
+        })
+    }
+
+    fn async_task(&self) -> Sample {
+        fn link(left: u64, ended: Sender<bool>) {
+            let next = async move {
+                if left > 1 {
+                    link(left - 1, ended);
+                } else {
+                    ended.send(true).expect("the end is awaited");
+                }
+            };
+            bare::spawn(next).detach();
+        }
+        let links = self.links;
+        self.run(|| {
+            bare::run(async move {
+                let (ended, end) = oneshot::channel();
+                link(links, ended);
+                end.await.expect("the chain ends")
+            })
         })
     }
 }

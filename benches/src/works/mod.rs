@@ -49,6 +49,10 @@ pub trait Work {
     fn futures_unordered(&self) -> Sample {
         not_written()
     }
+    /// One run in tasks of async-task without a scheduler.
+    fn async_task(&self) -> Sample {
+        not_written()
+    }
     /// One run in a loop over epoll.
     fn epoll(&self) -> Sample {
         not_written()

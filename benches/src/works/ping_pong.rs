@@ -8,13 +8,20 @@ use futures_util::stream::FuturesUnordered;
 use tokio::sync::oneshot::{self, Receiver, Sender};
 
 use super::{Entry, Sample, Work};
-use crate::runtimes::{Kind, async_executor as on_smol, tokio as on_tokio};
+use crate::runtimes::{Kind, async_executor as on_smol, async_task as bare, tokio as on_tokio};
 
 pub(super) const ENTRIES: &[Entry] = &[Entry::usual(
     "ping_pong",
     "pair",
     "1,000 tasks spawn a partner each and exchange a message both ways (tokio's ping_pong)",
-    &[Kind::Treescope, Kind::Tokio, Kind::TokioCurrentThread, Kind::AsyncExecutor, Kind::FuturesUnordered],
+    &[
+        Kind::Treescope,
+        Kind::Tokio,
+        Kind::TokioCurrentThread,
+        Kind::AsyncExecutor,
+        Kind::FuturesUnordered,
+        Kind::AsyncTask,
+    ],
     |size| Box::new(PingPong { pairs: size.pick(1_000, 1_000, 10) }),
 )];
 
@@ -117,6 +124,26 @@ impl Work for PingPong {
                 let mut sum = 0;
                 while let Some(n) = futures.next().await {
                     sum += n;
+                }
+                sum
+            })
+        })
+    }
+
+    fn async_task(&self) -> Sample {
+        let pairs = self.pairs;
+        let pair = |n| async move {
+            let (to, from_first) = oneshot::channel();
+            let (back, from_second) = oneshot::channel();
+            bare::spawn(pong(from_first, back)).detach();
+            ping(n, to, from_second).await
+        };
+        self.run(|| {
+            bare::run(async move {
+                let handles: Vec<_> = (0..pairs).map(|n| bare::spawn(pair(n))).collect();
+                let mut sum = 0;
+                for handle in handles {
+                    sum += handle.await;
                 }
                 sum
             })

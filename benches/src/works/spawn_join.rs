@@ -8,7 +8,7 @@ use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 
 use super::{Entry, Manner, Sample, Work};
-use crate::runtimes::{Kind, async_executor as on_smol, tokio as on_tokio};
+use crate::runtimes::{Kind, async_executor as on_smol, async_task as bare, tokio as on_tokio};
 
 pub(super) const ENTRIES: &[Entry] = &[
     Entry::usual("spawn_join", "task", "spawn 100,000 tasks and join each for its value", KINDS, |size| {
@@ -30,6 +30,7 @@ const KINDS: &[Kind] = &[
     Kind::AsyncExecutor,
     Kind::Rayon,
     Kind::FuturesUnordered,
+    Kind::AsyncTask,
 ];
 
 const fn on_workers(name: &'static str, workers: usize, about: &'static str) -> Entry {
@@ -119,6 +120,20 @@ impl Work for SpawnJoin {
                 let mut sum = 0;
                 while let Some(n) = futures.next().await {
                     sum += n;
+                }
+                sum
+            })
+        })
+    }
+
+    fn async_task(&self) -> Sample {
+        let tasks = self.tasks;
+        self.run(|| {
+            bare::run(async move {
+                let handles: Vec<_> = (0..tasks).map(|n| bare::spawn(async move { n })).collect();
+                let mut sum = 0;
+                for handle in handles {
+                    sum += handle.await;
                 }
                 sum
             })

@@ -5,13 +5,20 @@ use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 
 use super::{Entry, Sample, Work};
-use crate::runtimes::{Kind, async_executor as on_smol, tokio as on_tokio};
+use crate::runtimes::{Kind, async_executor as on_smol, async_task as bare, tokio as on_tokio};
 
 pub(super) const ENTRIES: &[Entry] = &[Entry::usual(
     "yield",
     "yield",
     "200 tasks yield 1,000 times each (tokio's yield_many)",
-    &[Kind::Treescope, Kind::Tokio, Kind::TokioCurrentThread, Kind::AsyncExecutor, Kind::FuturesUnordered],
+    &[
+        Kind::Treescope,
+        Kind::Tokio,
+        Kind::TokioCurrentThread,
+        Kind::AsyncExecutor,
+        Kind::FuturesUnordered,
+        Kind::AsyncTask,
+    ],
     |size| Box::new(Yield { tasks: size.pick(200, 200, 10), yields: size.pick(1_000, 50, 10) }),
 )];
 
@@ -93,6 +100,20 @@ impl Work for Yield {
                 let mut sum = 0;
                 while let Some(n) = futures.next().await {
                     sum += n;
+                }
+                sum
+            })
+        })
+    }
+
+    fn async_task(&self) -> Sample {
+        let Self { tasks, yields } = *self;
+        self.run(|| {
+            bare::run(async move {
+                let handles: Vec<_> = (0..tasks).map(|_| bare::spawn(futures_yielder(yields))).collect();
+                let mut sum = 0;
+                for handle in handles {
+                    sum += handle.await;
                 }
                 sum
             })

@@ -24,6 +24,7 @@ pub(super) fn of(runtime: &str) -> Mark {
         "rayon" => ("#8250df", Fill::Solid, Shape::Circle),
         "chili" => ("#bf3989", Fill::Solid, Shape::Circle),
         "futures_unordered" => ("#9a6700", Fill::Hollow, Shape::Square),
+        "async_task" => ("#bc4c00", Fill::Hollow, Shape::Square),
         "epoll" => (INK, Fill::Hollow, Shape::Diamond),
         "serial" => (INK, Fill::Hollow, Shape::Square),
         _ => (INK, Fill::Solid, Shape::Diamond),
