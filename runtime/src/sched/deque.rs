@@ -26,7 +26,8 @@
 //! 2013, but for two. The paper's swaps on `top` are SeqCst. Here a thief's is Release and the owner's are Relaxed, which
 //! is right because nothing rests on the swaps' place in the order of SeqCst operations:
 //!
-//! - *An index is won once.* `top` is changed by read-modify-writes only, one step at a time, whatever their ordering.
+//! - *An index is won once.* `top` is changed by read-modify-writes only, one step at a time, whatever their ordering. (A lane
+//!   without thieves has its owner alone to change it.)
 //! - *The owner's pop without a swap takes what no thief wins.* It has lowered `bottom` to `newest`, passed its fence, and
 //!   read a `top` below `newest`. A thief after `newest` has read `top == newest`, passed its fence, and read `bottom`. Be
 //!   the owner's fence the later one: then the owner reads what the thief read, or a newer `top`, and is not here. Be it the
@@ -123,7 +124,8 @@ pub(crate) enum Steal<T> {
 /// The owner's end. Not `Sync`: one thread at a time.
 pub(crate) struct Owner<T: Item> {
     shared: Arc<Shared<T>>,
-    /// Whether there are thieves at all. Without any, the pop needs no fence, which is most of its cost.
+    /// Whether there are thieves at all. Without any nobody competes for `top`, and neither fence nor swap, which are most of what
+    /// taking an item costs, is needed.
     thieves: bool,
     _not_sync: PhantomData<std::cell::Cell<()>>,
 }
@@ -261,9 +263,7 @@ impl<T: Item> Owner<T> {
         let read = unsafe { &*ring }.get(newest);
         if left == 0 {
             // The last item: thieves may be after it.
-            // Relaxed: who gets it is all that is decided; see "The orderings".
-            let won =
-                shared.top.0.compare_exchange(top, top.wrapping_add(1), Ordering::Relaxed, Ordering::Relaxed);
+            let won = self.win(top);
             // Relaxed: as in the case before.
             shared.bottom.0.store(bottom, Ordering::Relaxed);
             if won.is_err() {
@@ -287,16 +287,27 @@ impl<T: Item> Owner<T> {
         while top != bottom {
             // SAFETY: the present ring; freed with the deque only.
             let read = unsafe { &*ring }.get(top);
-            // Relaxed: as in `pop_newest`.
-            let next = top.wrapping_add(1);
-            match shared.top.0.compare_exchange(top, next, Ordering::Relaxed, Ordering::Relaxed) {
-                // SAFETY: the swap won index `top`.
-                Ok(_) => return Some(unsafe { Shared::item(read) }),
+            match self.win(top) {
+                // SAFETY: index `top` is won.
+                Ok(()) => return Some(unsafe { Shared::item(read) }),
                 // A thief took one: the competition makes progress.
                 Err(now) => top = now,
             }
         }
         None
+    }
+
+    /// Wins the oldest index, which was read as `top`; gives the present one if a thief was faster.
+    #[inline]
+    fn win(&self, top: usize) -> Result<(), usize> {
+        let (place, next) = (&self.shared.top.0, top.wrapping_add(1));
+        if self.thieves {
+            // Relaxed: who gets it is all that is decided; see "The orderings".
+            return place.compare_exchange(top, next, Ordering::Relaxed, Ordering::Relaxed).map(drop);
+        }
+        // Relaxed: nobody else writes it, and nobody who reads it takes anything.
+        place.store(next, Ordering::Relaxed);
+        Ok(())
     }
 
     /// How many items there are; exact but for thieves.
@@ -385,6 +396,25 @@ mod tests {
             assert_eq!(owner.pop_newest().as_deref(), Some(&n));
         }
         assert_eq!(owner.len(), 0);
+    }
+
+    #[test]
+    fn an_owner_without_thieves_takes_from_both_ends() {
+        let (owner, _stealer) = deque::<Box<usize>>(2, false);
+        for round in 0..100 {
+            (0..5).for_each(|n| owner.push(Box::new(n)));
+            let oldest = owner.oldest_index();
+            assert_eq!(owner.take_oldest().as_deref(), Some(&0));
+            assert_ne!(owner.oldest_index(), oldest);
+            assert_eq!(owner.pop_newest().as_deref(), Some(&4));
+            assert_eq!(owner.take_oldest().as_deref(), Some(&1));
+            assert_eq!(owner.pop_newest().as_deref(), Some(&3));
+            let last = owner.oldest_index();
+            let pop = if round % 2 == 0 { owner.pop_newest() } else { owner.take_oldest() };
+            assert_eq!(pop.as_deref(), Some(&2));
+            assert_ne!(owner.oldest_index(), last, "the next oldest is another item");
+            assert_eq!((owner.pop_newest(), owner.take_oldest(), owner.len()), (None, None, 0));
+        }
     }
 
     #[test]
