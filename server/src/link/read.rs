@@ -25,7 +25,7 @@ thread_local! {
 }
 
 /// Why a reader does not go on reading.
-enum Stop {
+enum Halt {
     /// There is nothing more to read, or it was told to stop.
     Ended,
     /// A receiver is full.
@@ -46,7 +46,7 @@ impl<R: Hold, S: Stream> Link<R, S> {
     pub async fn read(&self, mut stop: impl Future<Output = ()> + Unpin) -> Result<(), Gone> {
         let _reading = self.seat.reading();
         let mut inbox = Inbox::new(self.limits().max_frame);
-        while let Stop::Blocked =
+        while let Halt::Blocked =
             self.counted(poll_fn(|cx| self.poll_read(cx, &mut stop, &mut inbox)).await)?
         {
             self.counted(Box::pin(self.deliver(&mut inbox)).await.map_err(Gone::from))?;
@@ -60,17 +60,17 @@ impl<R: Hold, S: Stream> Link<R, S> {
         cx: &mut Context<'_>,
         stop: &mut (impl Future<Output = ()> + Unpin),
         inbox: &mut Inbox,
-    ) -> Poll<Result<Stop, Gone>> {
+    ) -> Poll<Result<Halt, Gone>> {
         loop {
             if Pin::new(&mut *stop).poll(cx).is_ready() {
-                return Poll::Ready(Ok(Stop::Ended));
+                return Poll::Ready(Ok(Halt::Ended));
             }
             match ready!(self.poll_receive(cx, inbox))? {
-                (0, _) => return Poll::Ready(Ok(Stop::Ended)),
+                (0, _) => return Poll::Ready(Ok(Halt::Ended)),
                 (_, routed) => {
                     self.router().stats().reads.add(1);
                     if routed? == Routed::Blocked {
-                        return Poll::Ready(Ok(Stop::Blocked));
+                        return Poll::Ready(Ok(Halt::Blocked));
                     }
                 }
             }

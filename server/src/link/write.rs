@@ -25,7 +25,7 @@ impl Batch {
 }
 
 /// Why a writer does not go on writing.
-enum Stop {
+enum Halt {
     /// There is and will be nothing more to write.
     Ended,
     /// There is no room at the moment.
@@ -43,7 +43,7 @@ impl<R: Hold, S: Stream> Link<R, S> {
     /// [`Gone::Broken`], and [`Gone::Stalled`] if the client takes nothing for `stall_timeout`.
     pub async fn write(&self) -> Result<(), Gone> {
         let mut batch = Batch::default();
-        while let Stop::Full = self.counted(poll_fn(|cx| self.poll_write(cx, &mut batch)).await)? {
+        while let Halt::Full = self.counted(poll_fn(|cx| self.poll_write(cx, &mut batch)).await)? {
             self.counted(Box::pin(self.write_in_time(&mut batch)).await)?;
         }
         Box::pin(self.linger()).await;
@@ -51,18 +51,18 @@ impl<R: Hold, S: Stream> Link<R, S> {
     }
 
     /// Takes what is queued and writes it, again and again.
-    fn poll_write(&self, cx: &mut Context<'_>, batch: &mut Batch) -> Poll<Result<Stop, Gone>> {
+    fn poll_write(&self, cx: &mut Context<'_>, batch: &mut Batch) -> Poll<Result<Halt, Gone>> {
         loop {
             if batch.rest().is_empty() {
                 batch.written = 0;
                 if !ready!(self.seat.poll_take(&mut batch.bytes, cx)) {
-                    return Poll::Ready(Ok(Stop::Ended));
+                    return Poll::Ready(Ok(Halt::Ended));
                 }
             }
             match self.socket.poll_write(cx, batch.rest()) {
                 Poll::Ready(taken) => self.wrote(batch, taken?)?,
                 // Not waited for here: nobody asks what time it is unless the client makes the writer wait.
-                Poll::Pending => return Poll::Ready(Ok(Stop::Full)),
+                Poll::Pending => return Poll::Ready(Ok(Halt::Full)),
             }
         }
     }
