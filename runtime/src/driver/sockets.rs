@@ -55,6 +55,8 @@ pub(crate) struct Directions {
     write: Readiness,
 }
 
+const _: () = assert!(std::mem::offset_of!(Directions, write) + size_of::<u32>() <= 64);
+
 /// Which of the two.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Direction {

@@ -133,10 +133,12 @@ pub(crate) struct Owner<T: Item> {
 /// A thief's end.
 pub(crate) struct Stealer<T: Item> {
     shared: Arc<Shared<T>>,
+    /// As the owner knows it.
+    thieves: bool,
 }
 
 /// Makes an empty deque whose first ring has `len` slots (a power of two). If `thieves` is false, the stealer's `steal`
-/// is never called.
+/// is never called: the owner would not notice what it takes.
 pub(crate) fn deque<T: Item>(len: usize, thieves: bool) -> (Owner<T>, Stealer<T>) {
     let shared = Arc::new(Shared {
         top: Padded(AtomicUsize::new(0)),
@@ -145,12 +147,13 @@ pub(crate) fn deque<T: Item>(len: usize, thieves: bool) -> (Owner<T>, Stealer<T>
         retired: Mutex::new(Vec::new()),
         _items: PhantomData,
     });
-    (Owner { shared: shared.clone(), thieves, _not_sync: PhantomData }, Stealer { shared })
+    (Owner { shared: shared.clone(), thieves, _not_sync: PhantomData }, Stealer { shared, thieves })
 }
 
 impl<T: Item> Shared<T> {
     /// # Safety
-    /// The index that was read was won by the caller: by a swap on `top`, or as the owner below `bottom` and above `top`.
+    /// The index that was read was won by the caller: by a swap on `top`, as the owner below `bottom` and above `top`, or as the
+    /// owner of a lane without thieves, by its store to `top`.
     unsafe fn item(read: Read) -> T {
         // SAFETY: slots between top and bottom hold what `push` stored, which is never null.
         let raw = unsafe { NonNull::new_unchecked(read.won()) };
@@ -270,7 +273,7 @@ impl<T: Item> Owner<T> {
                 return None;
             }
         }
-        // SAFETY: above `top` and announced, or won by the swap.
+        // SAFETY: above `top` and announced, or won.
         Some(unsafe { Shared::item(read) })
     }
 
@@ -282,7 +285,7 @@ impl<T: Item> Owner<T> {
         let bottom = shared.bottom.0.load(Ordering::Relaxed);
         // Relaxed: as above.
         let ring = shared.ring.load(Ordering::Relaxed);
-        // Relaxed: the swap checks it, and the slots are the owner's own writes.
+        // Relaxed: `win` checks it, and the slots are the owner's own writes.
         let mut top = shared.top.0.load(Ordering::Relaxed);
         while top != bottom {
             // SAFETY: the present ring; freed with the deque only.
@@ -336,6 +339,7 @@ impl<T: Item> Stealer<T> {
 
     /// Takes the oldest item.
     pub(crate) fn steal(&self) -> Steal<T> {
+        debug_assert!(self.thieves, "the lane's owner was told that there are no thieves");
         self.shared.steal()
     }
 

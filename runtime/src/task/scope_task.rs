@@ -1,7 +1,7 @@
 //! The wrapper of a child scope: its body's future and, inline, the node that the body's children hang from.
 //!
 //! ```text
-//!   Start(body) ──call──▶ Body(future) ──ready, panic, aborted──▶ Drain(value) ──▶ Ended
+//!   Start(body) ──call──▶ Body(future) ──ready, panic, aborted──▶ Drain(value) ──▶ ended
 //!        └──aborted or panicked before there is a future─────────────▲
 //!
 //!   Drain: wait for the children; run a deferred future; wait again; drop the values; wait again; end

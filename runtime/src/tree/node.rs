@@ -9,7 +9,7 @@
 //! ```text
 //!   Scope::spawn ──child_added──▶ ┌───────────────────────────────┐ ◀──children_ended── the thread that ran them
 //!   Child::poll ──park/unpark──▶  │ state   held{parked, rare}    │ ◀──fail/cancel── a child, the body, a value
-//!   Scope::alloc ──keep──▶        │ setup           waiter        │ ◀──poll_drained, drop_values── own task only
+//!   Scope::alloc ──keep──▶        │ setup           waiter        │ ◀──is_blank, poll_drained, drop_values── own task only
 //!                                 └───────────────────────────────┘
 //! ```
 //!

@@ -18,7 +18,8 @@
 //!      └──start_wait finds zero─┘
 //! ```
 //!
-//! The node may end only when it sees `count == 0` **and** no `WAITING` ([`NodeState::seen`]). The last
+//! The node may end only when it sees `count == 0` **and** no `WAITING` ([`NodeState::seen`]; if there is no mark either,
+//! [`NodeState::is_blank`]). The last
 //! child thus owns the node for as long as it needs to take the waker out: it lowers the count to zero with
 //! `WAITING` still set, takes the waker, then clears `WAITING`, which is its last touch of the node; then it
 //! wakes. A spurious poll in between sees zero, but also `WAITING`, and leaves the node alone.
@@ -172,7 +173,8 @@ impl NodeState {
     /// Notes that something lies behind the node's lock.
     #[inline]
     pub(crate) fn set_holds(&self) {
-        // Relaxed: read by `holds` after the node has seen the count at zero, which orders it.
+        // Relaxed: read by `holds` after the node has seen the count at zero, or by `is_blank` with the count: the child that sets it
+        // is counted out later.
         self.0.fetch_or(HOLDS, Ordering::Relaxed);
     }
 

@@ -19,6 +19,12 @@
 //! alternative, to serve it until it closes the other side too, is not available: TCP does not tell the
 //! server about that until it sends something, so every client that leaves would keep its id, its seat
 //! and its file descriptor until somebody writes to it.
+//!
+//! # What a message touches
+//!
+//! Among a thousand connections each has left the processor's caches by its next turn, and every line of memory that it is spread over
+//! is waited for. So the link is in one line, and the receiver's queue in another; and reader and writer are one function each, over
+//! what they need for every message: what is rare is in a box.
 
 mod gone;
 mod linger;
@@ -34,14 +40,14 @@ pub use gone::Gone;
 pub(crate) use read::{READ, SCRATCH};
 
 /// A connection: what its reader and its writer share.
-///
-/// In one line of memory, which reader and writer look at for every message.
 #[derive(Debug)]
 #[repr(align(64))]
 pub struct Link<R: Hold, S> {
     seat: Seat<R>,
     socket: S,
 }
+
+const _: () = assert!(size_of::<Link<&Router, treescope::net::TcpStream>>() == 64);
 
 impl<R: Hold, S: Stream> Link<R, S> {
     /// A connection with a place in the router.

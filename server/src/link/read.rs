@@ -38,7 +38,7 @@ impl<R: Hold, S: Stream> Link<R, S> {
     ///
     /// A frame whose receiver is full makes this reader wait, so TCP pushes back on this sender alone.
     ///
-    /// Made of little, as [`write`](Self::write) is, and for the same reason; `stop` is `Unpin` lest it be moved, and kept twice.
+    /// `stop` is `Unpin` lest it be moved, and kept twice.
     ///
     /// # Errors
     ///

@@ -35,9 +35,6 @@ enum Halt {
 impl<R: Hold, S: Stream> Link<R, S> {
     /// Writes whatever is queued until there will be nothing more, and closes the sending side.
     ///
-    /// What a writer goes through for every message is one function over little state, and what is rare is in boxes: the writers of a
-    /// thousand connections have left the caches by their turns, and each line of memory that one is spread over is waited for.
-    ///
     /// # Errors
     ///
     /// [`Gone::Broken`], and [`Gone::Stalled`] if the client takes nothing for `stall_timeout`.

@@ -29,7 +29,7 @@
 //!
 //! What is pending and what is in flight together are at most `limit` bytes, or one frame if that is longer: a
 //! frame is appended only if it fits or if nothing else is queued. The limit is the router's and passed in: an outbox with its
-//! lock is one line of memory, for each message touches two of them, and where connections are many all have left the caches.
+//! lock is [one line of memory](crate::link).
 //!
 //! # No lost wake
 //!

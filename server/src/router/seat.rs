@@ -1,7 +1,6 @@
 //! A connection's place in the router, for as long as it has one.
 
 use std::fmt::Debug;
-use std::future::poll_fn;
 use std::ops::Deref;
 use std::task::{Context, Poll};
 
@@ -40,12 +39,7 @@ impl<R: Hold> Seat<R> {
     }
 
     /// Gives the writer everything that is queued, in exchange for `written`, the buffer that it got
-    /// last time and has written. Waits while nothing is; `false` if there will be nothing more.
-    pub async fn take(&self, written: &mut Vec<u8>) -> bool {
-        poll_fn(|cx| self.poll_take(written, cx)).await
-    }
-
-    /// [`take`](Seat::take) for hand-written futures.
+    /// last time and has written. Pending while nothing is; `false` if there will be nothing more.
     pub fn poll_take(&self, written: &mut Vec<u8>, cx: &Context<'_>) -> Poll<bool> {
         self.slot().map_or(Poll::Ready(false), |slot| slot.poll_take(self.limit(), written, cx))
     }
@@ -57,7 +51,7 @@ impl<R: Hold> Seat<R> {
         }
     }
 
-    /// Accepts no more frames; [`take`](Seat::take) gives what is queued, then `false`.
+    /// Accepts no more frames; [`poll_take`](Seat::poll_take) gives what is queued, then `false`.
     pub fn finish(&self) {
         if let Some(slot) = self.slot() {
             slot.finish();

@@ -8,7 +8,7 @@ use parking_lot::Mutex;
 use super::outbox::{Offer, Outbox, Wakes};
 use crate::protocol::Run;
 
-/// Aligned so that neighbours, which other workers use, do not share a cache line, and in one line itself.
+/// Aligned so that neighbours, which other workers use, do not share a cache line.
 #[derive(Debug, Default)]
 #[repr(align(64))]
 pub(super) struct Slot {

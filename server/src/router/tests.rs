@@ -1,6 +1,7 @@
 //! The router without sockets: what the conformance tests cannot force to happen.
 
 use std::collections::HashSet;
+use std::future::poll_fn;
 use std::pin::pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll, Waker};
@@ -46,6 +47,12 @@ async fn route_all(router: &Router, inbox: &mut Inbox) {
             run.received_bytes(router.send(&run).await)
         };
         inbox.consume(bytes);
+    }
+}
+
+impl Seat<&Router> {
+    async fn take(&self, written: &mut Vec<u8>) -> bool {
+        poll_fn(|cx| self.poll_take(written, cx)).await
     }
 }
 

@@ -4,7 +4,7 @@
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::future::poll_fn;
-use std::pin::{Pin, pin};
+use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Wake, Waker};
@@ -197,7 +197,7 @@ impl Client<'_> {
             return !self.over;
         }
         self.written = 0;
-        match pin!(self.seat.take(&mut self.batch)).poll(&mut Context::from_waker(Waker::noop())) {
+        match self.seat.poll_take(&mut self.batch, &Context::from_waker(Waker::noop())) {
             Poll::Ready(more) => {
                 self.over = !more;
                 more
