@@ -14,6 +14,10 @@ use crate::load::{self, LoadError, Plan, Watch};
 /// How long a server may deliver nothing before it counts as hanging.
 const PATIENCE: Duration = Duration::from_secs(2);
 
+/// A server that is busy for more than this share of its processors is the limit itself: with a faster generator it could pass
+/// hardly more.
+const BUSY: f64 = 0.95;
+
 /// How long it runs.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Times {
@@ -36,10 +40,13 @@ pub(super) struct Figures {
     pub(super) switches_per_message: f64,
     /// Of the server: what it has grown by since before the first connection.
     pub(super) rss_kib_per_connection: f64,
+    /// Of the processors that the server can use.
+    pub(super) server_share: f64,
     pub(super) generator_share: f64,
     pub(super) generator_waiting: f64,
     /// How much later than intended the generator sent: its own share of the latency, at p99.
     pub(super) generator_late_p99_us: f64,
+    /// The generator had hardly a pause, and the server had some.
     pub(super) saturated: bool,
 }
 
@@ -120,18 +127,22 @@ pub(super) fn run(
         return Err(Failure::Failed("the system does not say what the server used".to_owned()));
     };
     let (used, messages) = (end.since(begin), outcome.measured as f64);
+    let cpu_us_per_message = used.cpu.as_secs_f64() * 1e6 / messages;
+    let processors = if subject.design.is_on_one_thread() { 1 } else { placement.workers() };
+    let server_share = cpu_us_per_message * outcome.throughput() / 1e6 / processors as f64;
     Ok(Figures {
         messages_per_second: outcome.throughput(),
         p50_us: outcome.latency_us(0.5),
         p99_us: outcome.latency_us(0.99),
         p999_us: outcome.latency_us(0.999),
         evenness: outcome.evenness(),
-        cpu_us_per_message: used.cpu.as_secs_f64() * 1e6 / messages,
+        cpu_us_per_message,
         switches_per_message: used.switches as f64 / messages,
         rss_kib_per_connection: end.since(before).resident as f64 / 1024.0 / workload.connections as f64,
+        server_share,
         generator_share: outcome.share(),
         generator_waiting: outcome.waiting(),
         generator_late_p99_us: outcome.lateness_us(0.99),
-        saturated: outcome.is_saturated(),
+        saturated: outcome.is_saturated() && server_share < BUSY,
     })
 }

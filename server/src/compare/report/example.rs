@@ -23,6 +23,7 @@ pub(in super::super) fn figures(messages_per_second: f64, saturated: bool) -> Fi
         cpu_us_per_message: 2.0,
         switches_per_message: 0.0042,
         rss_kib_per_connection: 3.0,
+        server_share: 0.75,
         generator_share: 0.5,
         generator_waiting: 0.0,
         generator_late_p99_us: 1.0,

@@ -63,26 +63,30 @@ fn throughput(section: &Section, cell: &Cell) -> Vec<String> {
     ]
 }
 
-const COST: [&str; 6] = [
+const COST: [&str; 7] = [
     "CPU µs/message",
     "CPU, of tokio's best",
     "CPU, of the floor",
     "KiB/connection",
     "switches/1,000 messages",
+    "server busy",
     "generator busy",
 ];
 
 fn cost(section: &Section, cell: &Cell) -> Vec<String> {
     let cpu: Pick = |figures| figures.cpu_us_per_message;
     let of = |pick: Pick| maybe(cell.median(pick));
-    let busy = cell.median(|figures| 100.0 * (figures.generator_share + figures.generator_waiting));
+    let share = |pick: Pick| {
+        cell.median(pick).map_or_else(|| "-".to_owned(), |share| format!("{:.0} %", 100.0 * share))
+    };
     vec![
         of(cpu),
         maybe(section.ratio(cell, cpu, less)),
         maybe(section.ratio_to(Subject::is_floor, cell, cpu, less)),
         of(|figures| figures.rss_kib_per_connection),
         of(|figures| 1000.0 * figures.switches_per_message),
-        busy.map_or_else(|| "-".to_owned(), |busy| format!("{busy:.0} %")),
+        share(|figures| figures.server_share),
+        share(|figures| figures.generator_share + figures.generator_waiting),
     ]
 }
 
