@@ -45,8 +45,8 @@ pub(super) struct Waiting {
 
 #[derive(Debug, Default)]
 pub(super) struct Output {
+    /// The occupant's, or the last one's.
     pub(super) id: u32,
-    pub(super) generation: u32,
     pub(super) phase: Phase,
     pub(super) queue: Queue,
     pub(super) line: VecDeque<Waiting>,

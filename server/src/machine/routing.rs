@@ -73,11 +73,10 @@ impl<'s> Queues<'s> {
         self.outputs.iter()
     }
 
-    /// Takes an occupant, which gets the id of the next generation, and queues its greeting.
+    /// Takes an occupant, gives it the next id, and queues its greeting.
     pub(super) fn open(&mut self, index: u32, now: Instant) -> u32 {
         let output = &mut self.outputs[index as usize];
-        output.generation = output.generation.wrapping_add(1);
-        output.id = self.ids.id(index as usize, output.generation);
+        output.id = self.ids.next(index as usize, output.id);
         output.phase = Phase::Open;
         output.queue.push(&greeting(output.id));
         let id = output.id;

@@ -31,7 +31,7 @@ impl Ids {
     }
 
     /// The id of the occupant of slot `index` in `generation`, which counts up and may wrap.
-    pub(crate) fn id(&self, index: usize, generation: u32) -> u32 {
+    fn id(&self, index: usize, generation: u32) -> u32 {
         let number = generation << self.index_bits | index as u32;
         // A product's low bits depend on low bits only, so the halves change places in between.
         number.wrapping_mul(self.key).rotate_left(16).wrapping_mul(self.key)
