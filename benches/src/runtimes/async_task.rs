@@ -35,6 +35,15 @@ where
     task
 }
 
+/// Awaits all and adds up what they give.
+pub async fn sum(tasks: Vec<Task<u64>>) -> u64 {
+    let mut sum = 0;
+    for task in tasks {
+        sum += task.await;
+    }
+    sum
+}
+
 fn woken(runnable: Runnable) {
     QUEUE.with_borrow_mut(|queue| queue.push_front(runnable));
 }

@@ -141,11 +141,7 @@ impl Work for PingPong {
         self.run(|| {
             bare::run(async move {
                 let handles: Vec<_> = (0..pairs).map(|n| bare::spawn(pair(n))).collect();
-                let mut sum = 0;
-                for handle in handles {
-                    sum += handle.await;
-                }
-                sum
+                bare::sum(handles).await
             })
         })
     }

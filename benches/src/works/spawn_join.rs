@@ -131,11 +131,7 @@ impl Work for SpawnJoin {
         self.run(|| {
             bare::run(async move {
                 let handles: Vec<_> = (0..tasks).map(|n| bare::spawn(async move { n })).collect();
-                let mut sum = 0;
-                for handle in handles {
-                    sum += handle.await;
-                }
-                sum
+                bare::sum(handles).await
             })
         })
     }

@@ -111,11 +111,7 @@ impl Work for Yield {
         self.run(|| {
             bare::run(async move {
                 let handles: Vec<_> = (0..tasks).map(|_| bare::spawn(futures_yielder(yields))).collect();
-                let mut sum = 0;
-                for handle in handles {
-                    sum += handle.await;
-                }
-                sum
+                bare::sum(handles).await
             })
         })
     }
