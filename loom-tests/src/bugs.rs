@@ -92,30 +92,38 @@ pub const SILENT_WAKE: Seed = Seed::Operation {
 pub const SILENT_OUTPUT: Seed = Seed::Operation {
     file: CELL,
     anchor: "pub(super) fn end(",
-    operation: "compare_exchange",
+    operation: "fetch_add",
     fault: Fault::Weaken(0, "Acquire"),
+};
+
+/// A handle leaves its waker with a read and a write.
+pub const SPLIT_LEAVE_WAKER: Seed = Seed::Operation {
+    file: CELL,
+    anchor: "pub(super) fn leave_waker(",
+    operation: "fetch_update",
+    fault: Fault::Split,
 };
 
 /// A handle takes its waker back with a read and a write.
 pub const SPLIT_TAKE_BACK: Seed = Seed::Operation {
     file: CELL,
     anchor: "pub(super) fn take_waker_back(",
-    operation: "compare_exchange",
+    operation: "fetch_update",
     fault: Fault::Split,
 };
 
 /// That the scope above awaits is a read and a write.
-pub const SPLIT_LEAVE_TO_PARENT: Seed = Seed::Operation {
+pub const SPLIT_LEAVE_TO_ABOVE: Seed = Seed::Operation {
     file: CELL,
-    anchor: "pub(super) fn leave_to_parent(",
-    operation: "compare_exchange",
+    anchor: "pub(super) fn leave_to_above(",
+    operation: "fetch_add",
     fault: Fault::Split,
 };
 
-/// A handle is taken back from the scope above with a read and a write.
-pub const SPLIT_TAKE_FROM_PARENT: Seed = Seed::Operation {
+/// Nobody remembers that the scope above awaits.
+pub const ABOVE_FORGOTTEN: Seed = Seed::Operation {
     file: CELL,
-    anchor: "pub(super) fn take_back_from_parent(",
-    operation: "compare_exchange",
-    fault: Fault::Split,
+    anchor: "pub(super) fn leave_to_above(",
+    operation: "fetch_add",
+    fault: Fault::Remove,
 };

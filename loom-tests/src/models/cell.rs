@@ -17,7 +17,8 @@ use treescope::model::{Borrowed, Signal, Way, Yard, on_another_thread};
 
 use super::{ALL, Model};
 use crate::bugs::{
-    CELL, SILENT_OUTPUT, SILENT_WAKE, SPLIT_LEAVE_TO_PARENT, SPLIT_TAKE_BACK, SPLIT_TAKE_FROM_PARENT,
+    ABOVE_FORGOTTEN, CELL, SILENT_OUTPUT, SILENT_WAKE, SPLIT_LEAVE_TO_ABOVE, SPLIT_LEAVE_WAKER,
+    SPLIT_TAKE_BACK,
 };
 use crate::seed::{Fault, Seed};
 
@@ -109,7 +110,7 @@ pub(super) const MODELS: &[Model] = &[
         bug: "letting go is a read and a write",
         seed: bug_at(
             "pub(super) fn let_go(&self) -> bool {\n        // Acquire: as in `taken`",
-            "swap",
+            "fetch_add",
             Fault::Split,
         ),
     },
@@ -121,27 +122,37 @@ pub(super) const MODELS: &[Model] = &[
         full: ALL,
         body: polled_and_let_go,
         bug: "the task does not look whether the handle has gone meanwhile",
-        seed: bug_at("pub(super) fn told(", "compare_exchange", Fault::Split),
+        seed: bug_at("pub(super) fn told(", "fetch_sub", Fault::Split),
     },
     Model {
-        name: "cell::awaited_by_parent",
+        name: "cell::awaited_above",
         checks: "the scope above awaits the handle while the task ends: it is woken, or the output is there",
         threads: 2,
         quick: Some(ALL),
         full: ALL,
-        body: awaited_by_parent,
+        body: awaited_above,
         bug: "that the scope above waits is a read and a write",
-        seed: SPLIT_LEAVE_TO_PARENT,
+        seed: SPLIT_LEAVE_TO_ABOVE,
     },
     Model {
-        name: "cell::taken_from_parent",
+        name: "cell::awaited_above_and_elsewhere",
         checks: "a handle that the scope above has polled is awaited by another thread while the task ends",
         threads: 3,
         quick: Some(ALL),
         full: ALL,
-        body: taken_from_parent,
-        bug: "the handle is taken back without a look whether the task has ended",
-        seed: SPLIT_TAKE_FROM_PARENT,
+        body: awaited_above_and_elsewhere,
+        bug: "the other's waker is left without a look whether the task has ended",
+        seed: SPLIT_LEAVE_WAKER,
+    },
+    Model {
+        name: "cell::given_away_above",
+        checks: "a scope polls the handle of one below, gives it away and waits: the end below wakes it",
+        threads: 3,
+        quick: Some(ALL),
+        full: ALL,
+        body: given_away_above,
+        bug: "the scope below does not remember that the one above has asked",
+        seed: ABOVE_FORGOTTEN,
     },
     Model {
         name: "cell::lent_waker_against_end",
@@ -396,7 +407,7 @@ fn polled_and_let_go() {
     });
 }
 
-fn awaited_by_parent() {
+fn awaited_above() {
     let yard = Yard::new();
     let (way, started) = (yard.way(), Started::default());
     let start = started.clone();
@@ -410,7 +421,17 @@ fn awaited_by_parent() {
     assert!(handle.is_finished());
 }
 
-fn taken_from_parent() {
+fn awaited_above_and_elsewhere() {
+    given_away(false);
+}
+
+fn given_away_above() {
+    given_away(true);
+}
+
+/// A scope polls the handle of one below once, gives it to another thread if that has not ended, and may then wait for no more than
+/// to be woken.
+fn given_away(waits: bool) {
     let yard = Yard::new();
     let (way, started) = (yard.way(), Started::default());
     let start = started.clone();
@@ -421,6 +442,9 @@ fn taken_from_parent() {
         let polled = poll_fn(|cx| Poll::Ready(Pin::new(&mut below).poll(cx))).await;
         if polled.is_pending() {
             on_another_thread(move || drop(Signal::new().block_on(below)));
+            if waits {
+                once_pending(|_| ()).await;
+            }
         }
     });
     first(way);

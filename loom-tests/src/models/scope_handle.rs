@@ -14,7 +14,7 @@ use treescope::model::{Borrowed, Signal, on_another_thread};
 use super::whole::{LastUse, runtime};
 use super::{Model, all_is_shown, asleep};
 use crate::bugs::{
-    CELL, SILENT_OUTPUT, SILENT_WAKE, SPLIT_LEAVE_TO_PARENT, SPLIT_TAKE_BACK, SPLIT_TAKE_FROM_PARENT,
+    CELL, SILENT_OUTPUT, SILENT_WAKE, SPLIT_LEAVE_TO_ABOVE, SPLIT_LEAVE_WAKER, SPLIT_TAKE_BACK,
 };
 use crate::seed::{Fault, Seed};
 
@@ -41,7 +41,7 @@ pub(super) const MODELS: &[Model] = &[
         full: 3,
         body: awaited_elsewhere,
         bug: "the handle leaves its waker without publishing it",
-        seed: weakened("pub(super) fn leave_waker(&self)", "compare_exchange", "Relaxed"),
+        seed: weakened("pub(super) fn leave_waker(&self)", "fetch_update", "Relaxed"),
     },
     Model {
         name: "scope_handle::given_up",
@@ -53,7 +53,7 @@ pub(super) const MODELS: &[Model] = &[
         bug: "the handle goes without publishing what it did to the cell",
         seed: weakened(
             "pub(super) fn let_go(&self) -> bool {\n        // Acquire: as in `taken`",
-            "swap",
+            "fetch_add",
             "Acquire",
         ),
     },
@@ -75,7 +75,7 @@ pub(super) const MODELS: &[Model] = &[
         full: 2,
         body: awaited_above,
         bug: "the scope above says with a load and a store that it awaits",
-        seed: SPLIT_LEAVE_TO_PARENT,
+        seed: SPLIT_LEAVE_TO_ABOVE,
     },
     Model {
         name: "scope_handle::awaited_above_and_by_others",
@@ -84,8 +84,8 @@ pub(super) const MODELS: &[Model] = &[
         quick: None,
         full: 2,
         body: awaited_above_and_by_others,
-        bug: "the handle takes it back from the scope above with a load and a store",
-        seed: SPLIT_TAKE_FROM_PARENT,
+        bug: "the handle leaves its waker with a load and a store",
+        seed: SPLIT_LEAVE_WAKER,
     },
     Model {
         name: "scope_handle::woken_while_it_runs",

@@ -11,10 +11,10 @@
 //!             ▲  │ pause,        │ wake                      │  └────leave_waker──────▶  │
 //!             │  │ woken         ▼                       end │                           │ end
 //!             │  └──────────▶ SCHEDULED                      ▼           told            ▼
-//!             └────begin─────────┘                         Ended ◀──────────────────── Telling
+//!             └────begin─────────┘                         Ended ◀──────────────────── telling
 //!
-//!   JoinState, from any of these: let_go, taken. After Ended all is the handle's; before, Unwanted or Taken, and all is the task's.
-//!   Awaited by the scope above: leave_to_parent, take_back_from_parent; its end goes straight to Ended.
+//!   JoinState, from any of these: let_go, taken. After Ended all is the handle's; before, all is the task's.
+//!   leave_to_above, from Live: the end, whichever way it comes to that, wakes the scope above.
 //! ```
 //!
 //! A task that has ended is `RUNNING` for ever: whoever wakes it then finds nothing to do.
@@ -114,22 +114,21 @@ impl WakeState {
     }
 }
 
-/// The handle has the waker's place, and leaves nothing there.
-const LIVE: u32 = 0;
-/// The handle has left a waker, and the task the place.
+/// The handle has left a waker: the task has the waker's place. With [`ENDED`]: it is taking the waker out.
 const AWAITED: u32 = 1;
-/// The scope above awaits the handle, by its own task's waker, of which no copy is needed: it outlives the task.
-const PARENT: u32 = 2;
-/// The output is there, and the task takes the waker out.
-const TELLING: u32 = 3;
-/// The output is there, and all is the handle's.
-const ENDED: u32 = 4;
-/// The handle has gone, and all is the task's.
-const UNWANTED: u32 = 5;
-/// The handle has taken the output, and the memory is the task's.
-const TAKEN: u32 = 6;
+/// The scope above has awaited the handle, by its own task's waker, of which no copy is needed: it outlives the task.
+const ABOVE: u32 = 1 << 1;
+/// The output is there.
+const ENDED: u32 = 1 << 2;
+/// The handle has gone. Set before [`ENDED`]: all is the task's.
+const UNWANTED: u32 = 1 << 3;
+/// The handle has taken the output while the task was taking the waker out: the memory is the task's.
+const TAKEN: u32 = 1 << 4;
 
 /// What the task of a scope and its handle tell each other. Of the two that hold the memory together, whoever comes second lets it go.
+///
+/// A flag is set once, but for `AWAITED`, and by one side alone: a change is an addition, one instruction where a return value that
+/// is looked at makes a loop of an `or`.
 #[derive(Debug)]
 pub(super) struct JoinState(AtomicU32);
 
@@ -139,12 +138,21 @@ pub(super) struct JoinState(AtomicU32);
 pub(super) enum Seen {
     /// The task has not ended. The waker's place is the caller's.
     Live,
+    /// The same, and the scope above is woken when it ends.
+    Above,
     /// A waker is there. The task takes it when it ends.
     Awaited,
-    /// The scope above is woken when the task ends.
-    Parent,
     /// The output is there.
     Ended,
+}
+
+/// What the end of the task leaves to do.
+#[must_use]
+#[derive(Debug)]
+pub(super) struct End {
+    /// Wake the task of the scope above.
+    pub(super) wakes_above: bool,
+    pub(super) after: AfterEnd,
 }
 
 /// What the task finds when it has ended.
@@ -153,8 +161,6 @@ pub(super) enum Seen {
 pub(super) enum AfterEnd {
     /// Output and memory are the handle's now.
     Leave,
-    /// The same, and the scope above awaits it.
-    WakeParent,
     /// A waker is there: take it, and say so ([`JoinState::told`]).
     TakeWaker,
     /// Nobody wants the output. It is the caller's, and the memory too.
@@ -165,7 +171,7 @@ pub(super) enum AfterEnd {
 
 impl JoinState {
     pub(super) fn new() -> Self {
-        Self(AtomicU32::new(LIVE))
+        Self(AtomicU32::new(0))
     }
 
     // ---- the handle ----------------------------------------------------------------------------------------
@@ -173,12 +179,15 @@ impl JoinState {
     #[inline]
     pub(super) fn seen(&self) -> Seen {
         // Acquire: pairs with Release in `end` and `told`: the output is there.
-        match self.0.load(Ordering::Acquire) {
-            LIVE => Seen::Live,
-            AWAITED => Seen::Awaited,
-            PARENT => Seen::Parent,
-            TELLING | ENDED => Seen::Ended,
-            _ => unreachable!("a handle that was let go looks no more"),
+        let now = self.0.load(Ordering::Acquire);
+        if now & ENDED != 0 {
+            Seen::Ended
+        } else if now & AWAITED != 0 {
+            Seen::Awaited
+        } else if now & ABOVE != 0 {
+            Seen::Above
+        } else {
+            Seen::Live
         }
     }
 
@@ -187,30 +196,35 @@ impl JoinState {
     #[must_use]
     pub(super) fn leave_waker(&self) -> bool {
         // Release: pairs with Acquire in `end`: the waker is written. Acquire: as in `seen`.
-        self.0.compare_exchange(LIVE, AWAITED, Ordering::Release, Ordering::Acquire).is_ok()
+        self.0
+            .fetch_update(Ordering::Release, Ordering::Acquire, |now| {
+                (now & ENDED == 0).then_some(now | AWAITED)
+            })
+            .is_ok()
     }
 
-    /// The scope above is to be woken; `false` if the task has ended instead.
+    /// The scope above is to be woken, whatever becomes of the handle; `false` if the task has ended instead. Called by the handle that
+    /// has seen [`Seen::Live`].
+    ///
+    /// For good, because a scope that waits for a scope below relies on being woken (`tree/parked.rs`), and the handle may be
+    /// given away or dropped in the same poll. Rejected: to take it back then, for a wake that is seldom too many.
     #[inline]
     #[must_use]
-    pub(super) fn leave_to_parent(&self) -> bool {
-        // Relaxed: nothing is handed over. (A sibling may poll with the scope's waker. What it did before, the scope does not learn
-        // by being woken for the end of another.) Acquire: as in `seen`.
-        self.0.compare_exchange(LIVE, PARENT, Ordering::Relaxed, Ordering::Acquire).is_ok()
-    }
-
-    /// The scope above need not be woken; `false` if the task has ended.
-    #[must_use]
-    pub(super) fn take_back_from_parent(&self) -> bool {
-        // Relaxed: nothing was handed over. Acquire: as in `seen`.
-        self.0.compare_exchange(PARENT, LIVE, Ordering::Relaxed, Ordering::Acquire).is_ok()
+    pub(super) fn leave_to_above(&self) -> bool {
+        // Acquire: as in `seen`. Not Release: nothing is handed over. (A sibling may poll with the scope's waker. What it did before,
+        // the scope does not learn by being woken for the end of another.)
+        self.0.fetch_add(ABOVE, Ordering::Acquire) & ENDED == 0
     }
 
     /// The handle wants the waker's place again; `false` if the task has ended, and has the place.
     #[must_use]
     pub(super) fn take_waker_back(&self) -> bool {
         // Relaxed: what lies there the handle has put there. Acquire: as in `seen`.
-        self.0.compare_exchange(AWAITED, LIVE, Ordering::Relaxed, Ordering::Acquire).is_ok()
+        self.0
+            .fetch_update(Ordering::Relaxed, Ordering::Acquire, |now| {
+                (now & ENDED == 0).then_some(now & !AWAITED)
+            })
+            .is_ok()
     }
 
     /// The handle has taken the output of a task that has ended; `true` if the memory is the caller's, `false` if the task has yet to
@@ -219,11 +233,11 @@ impl JoinState {
     #[must_use]
     pub(super) fn taken(&self) -> bool {
         // Acquire: pairs with Release in `told`, for the task's last touch of the waker's place.
-        if self.0.load(Ordering::Acquire) == ENDED {
+        if self.0.load(Ordering::Acquire) & AWAITED == 0 {
             return true;
         }
         // Acquire: as above. Release: pairs with Acquire in `told`: the handle's touches come before the task lets the memory go.
-        self.0.swap(TAKEN, Ordering::AcqRel) == ENDED
+        self.0.fetch_add(TAKEN, Ordering::AcqRel) & AWAITED == 0
     }
 
     /// The handle is being let go; `true` if the task has ended, and done with the memory: that and the output are the caller's.
@@ -231,38 +245,37 @@ impl JoinState {
     pub(super) fn let_go(&self) -> bool {
         // Acquire: as in `taken`. Release: pairs with Acquire in `end` and `told`: the handle's touches come before the task lets the
         // memory go.
-        self.0.swap(UNWANTED, Ordering::AcqRel) == ENDED
+        self.0.fetch_add(UNWANTED, Ordering::AcqRel) & (ENDED | AWAITED) == ENDED
     }
 
     // ---- the task ------------------------------------------------------------------------------------------
 
     /// The task has ended and its output is written.
     #[inline]
-    pub(super) fn end(&self) -> AfterEnd {
-        let mut now = LIVE;
-        loop {
-            let (next, after) = match now {
-                LIVE => (ENDED, AfterEnd::Leave),
-                AWAITED => (TELLING, AfterEnd::TakeWaker),
-                PARENT => (ENDED, AfterEnd::WakeParent),
-                _ => return AfterEnd::Unwanted,
-            };
-            // Release: pairs with Acquire in `seen` and the like: output, and all that the task did. Acquire: pairs with Release in
-            // `leave_waker`, for the waker, and with Release in `let_go`.
-            match self.0.compare_exchange(now, next, Ordering::AcqRel, Ordering::Acquire) {
-                Ok(_) => return after,
-                Err(other) => now = other,
-            }
-        }
+    pub(super) fn end(&self) -> End {
+        // Release: pairs with Acquire in `seen` and the like: output, and all that the task did. Acquire: pairs with Release in
+        // `leave_waker`, for the waker, and with Release in `let_go`.
+        let before = self.0.fetch_add(ENDED, Ordering::AcqRel);
+        let after = if before & UNWANTED != 0 {
+            AfterEnd::Unwanted
+        } else if before & AWAITED != 0 {
+            AfterEnd::TakeWaker
+        } else {
+            AfterEnd::Leave
+        };
+        End { wakes_above: before & ABOVE != 0, after }
     }
 
     /// The waker has been taken out.
     pub(super) fn told(&self) -> AfterEnd {
         // Release: pairs with Acquire in `taken` and `let_go`: the place is empty. Acquire: pairs with Release there.
-        match self.0.compare_exchange(TELLING, ENDED, Ordering::Release, Ordering::Acquire) {
-            Ok(_) => AfterEnd::Leave,
-            Err(TAKEN) => AfterEnd::Taken,
-            Err(_) => AfterEnd::Unwanted,
+        let before = self.0.fetch_sub(AWAITED, Ordering::AcqRel);
+        if before & TAKEN != 0 {
+            AfterEnd::Taken
+        } else if before & UNWANTED != 0 {
+            AfterEnd::Unwanted
+        } else {
+            AfterEnd::Leave
         }
     }
 }

@@ -32,7 +32,7 @@ use std::ptr::NonNull;
 use std::task::{Context, Poll};
 
 use super::memory;
-use super::state::{AfterEnd, AfterPause, JoinState, WakeState};
+use super::state::{AfterEnd, AfterPause, End, JoinState, WakeState};
 use crate::sync::UnsafeCell;
 use crate::tree::kept_waker::KeptWaker;
 use crate::tree::node::NodeRef;
@@ -173,17 +173,17 @@ impl<T> Front<T> {
         // SAFETY: held by the task until `end` or `told` says otherwise.
         let this = unsafe { at.as_ref() };
         let parent = this.header.parent;
-        let after = match this.header.join.end() {
+        let End { wakes_above, after } = this.header.join.end();
+        if wakes_above {
+            // The cell may be gone, but not the parent, which is yet to be told of this end.
+            if let Some(task) = parent.task() {
+                // SAFETY: its scope waits for the child that ends here.
+                unsafe { task.wake() };
+            }
+        }
+        let after = match after {
             // SAFETY: the task's until `told`.
             AfterEnd::TakeWaker => unsafe { Header::tell(at.cast()) },
-            AfterEnd::WakeParent => {
-                // The cell may be gone, but not the parent, which is yet to be told of this end.
-                if let Some(task) = parent.task() {
-                    // SAFETY: its scope waits for the child that ends here.
-                    unsafe { task.wake() };
-                }
-                AfterEnd::Leave
-            }
             after => after,
         };
         if after == AfterEnd::Unwanted {

@@ -53,15 +53,15 @@ impl<T> Slot<T> {
         match self.front().header.join.seen() {
             Seen::Ended => Poll::Ready(()),
             Seen::Live if self.is_parents(waker) => {
-                if self.front().header.join.leave_to_parent() {
+                if self.front().header.join.leave_to_above() {
                     Poll::Pending
                 } else {
                     Poll::Ready(())
                 }
             }
-            Seen::Live => self.leave(waker),
-            Seen::Parent if self.is_parents(waker) => Poll::Pending,
-            seen => self.poll_again(waker, seen),
+            Seen::Above if self.is_parents(waker) => Poll::Pending,
+            Seen::Live | Seen::Above => self.leave(waker),
+            Seen::Awaited => self.poll_again(waker),
         }
     }
 
@@ -76,7 +76,7 @@ impl<T> Slot<T> {
     fn leave(&self, waker: &Waker) -> Poll<()> {
         let header = &self.front().header;
         let is_there = header.waker.with_mut(|place| {
-            // SAFETY: the handle's: it has seen `Live`, or has taken the waker back.
+            // SAFETY: the handle's: it has seen `Live` or `Above`, or has taken the waker back.
             unsafe { &*place }.will_wake(waker)
         });
         let mut old = None;
@@ -100,14 +100,11 @@ impl<T> Slot<T> {
 
     /// A waker has been left before.
     #[cold]
-    fn poll_again(&self, waker: &Waker, seen: Seen) -> Poll<()> {
-        let join = &self.front().header.join;
-        let is_live =
-            if seen == Seen::Parent { join.take_back_from_parent() } else { join.take_waker_back() };
-        if is_live { self.leave(waker) } else { Poll::Ready(()) }
+    fn poll_again(&self, waker: &Waker) -> Poll<()> {
+        if self.front().header.join.take_waker_back() { self.leave(waker) } else { Poll::Ready(()) }
     }
 
-    /// Takes out what waker there is. The caller has the place: it has seen `Live`, or has taken the waker back, or was refused when it
+    /// Takes out what waker there is. The caller has the place: it has seen `Live` or `Above`, or has taken the waker back, or was refused when it
     /// left one.
     fn take_waker(&self) -> Option<Waker> {
         self.front().header.waker.with_mut(|place| {
