@@ -84,7 +84,7 @@ pub const CELL: &str = "task/cell/state.rs";
 pub const SILENT_WAKE: Seed = Seed::Operation {
     file: CELL,
     anchor: "pub(super) fn wake(",
-    operation: "fetch_or",
+    operation: "fetch_update",
     fault: Fault::Weaken(0, "Relaxed"),
 };
 

@@ -7,30 +7,39 @@
 //! ```text
 //!   WakeState                                         JoinState
 //!
-//!   new ─▶ RUNNING ──pause──▶ parked                  new ─▶ Live ◀──take_waker_back── Awaited
-//!             ▲  │ pause,        │ wake                      │  └────leave_waker──────▶  │
-//!             │  │ woken         ▼                       end │                           │ end
-//!             │  └──────────▶ SCHEDULED                      ▼           told            ▼
-//!             └────begin─────────┘                         Ended ◀──────────────────── telling
+//!   new ─▶ ACTIVE ◀──wake──── parked                  new ─▶ Live ◀──take_waker_back── Awaited
+//!            ▲ │ └────pause────▶                             │  └────leave_waker──────▶  │
+//!     pause, │ │ wake                                    end │                           │ end
+//!      begin │ ▼                                             ▼           told            ▼
+//!        ACTIVE|WOKEN                                      Ended ◀──────────────────── telling
 //!
 //!   JoinState, from any of these: let_go, taken. After Ended all is the handle's; before, all is the task's.
 //!   leave_to_above, from Live: the end, whichever way it comes to that, wakes the scope above.
 //! ```
 //!
-//! A task that has ended is `RUNNING` for ever: whoever wakes it then finds nothing to do.
+//! `ACTIVE` is to be queued, to run or to have ended: whoever wakes the task then leaves `WOKEN` at most. Who wakes a parked one makes it
+//! active and queues it, so that its next poll begins with a look and changes nothing.
 
 use crate::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 
-/// The task is queued for the first time, runs, or has ended.
-const RUNNING: usize = 1;
-/// It has been woken since it last began to run.
-const SCHEDULED: usize = 1 << 1;
+/// The task is queued, runs, or has ended: whoever wakes it need not queue it.
+const ACTIVE: usize = 1;
+/// It has been woken since it was queued, or began to run.
+const WOKEN: usize = 1 << 1;
 /// One of those that keep the memory: a waker, or the task and its handle, together.
 const HOLDER: usize = 1 << 2;
 
 /// Who runs a scope's task next, and who keeps its memory.
 #[derive(Debug)]
 pub(super) struct WakeState(AtomicUsize);
+
+/// What an update that always takes place found. (Its second ordering is of a value that is not used but to try again: Relaxed.)
+#[inline]
+fn always(updated: Result<usize, usize>) -> usize {
+    match updated {
+        Ok(before) | Err(before) => before,
+    }
+}
 
 /// What [`WakeState::wake`] leaves to do.
 #[must_use]
@@ -55,29 +64,29 @@ pub(super) enum AfterPause {
 impl WakeState {
     /// Of a task that its maker queues. Task and handle hold it.
     pub(super) fn new() -> Self {
-        Self(AtomicUsize::new(RUNNING | HOLDER))
+        Self(AtomicUsize::new(ACTIVE | HOLDER))
     }
 
     /// The task is about to be polled.
     #[inline]
     pub(super) fn begin(&self) {
-        // Relaxed: who changes the mark is whoever has the task, which is this thread; the queue has brought its changes.
-        if self.0.load(Ordering::Relaxed) & RUNNING != 0 {
-            // The first poll. Nobody has had a waker.
-            return;
-        }
         // Acquire: pairs with Release in `wake`, for what the waker knows; and with Release in `pause`, for what the last poll did,
-        // which `wake`, a read-modify-write, passes on.
-        let before = self.0.fetch_add(RUNNING.wrapping_sub(SCHEDULED), Ordering::Acquire);
-        debug_assert!(before & SCHEDULED != 0, "a parked task is not in a queue");
+        // which `wake`, a read-modify-write, passes on. A wake that this load misses is one that its mark outlives.
+        if self.0.load(Ordering::Acquire) & WOKEN != 0 {
+            // Woken twice before its turn, which comes now. Acquire: as above.
+            self.0.fetch_sub(WOKEN, Ordering::Acquire);
+        }
     }
 
     /// The task has been polled and is not ready.
     #[inline]
     pub(super) fn pause(&self) -> AfterPause {
-        // Release: pairs with Acquire in `begin`: the next poll, on whatever thread, goes on from this one.
-        let before = self.0.fetch_sub(RUNNING, Ordering::Release);
-        if before & SCHEDULED != 0 { AfterPause::Queue } else { AfterPause::Leave }
+        // Release: pairs with Acquire in `begin`: the next poll, on whatever thread, goes on from this one. Not Acquire: what it was
+        // woken for meanwhile, `begin` reads, to whom this passes it on.
+        let before = self.0.fetch_update(Ordering::Release, Ordering::Relaxed, |now| {
+            Some(if now & WOKEN == 0 { now - ACTIVE } else { now - WOKEN })
+        });
+        if always(before) & WOKEN == 0 { AfterPause::Leave } else { AfterPause::Queue }
     }
 
     /// Somebody wakes the task.
@@ -85,8 +94,10 @@ impl WakeState {
     pub(super) fn wake(&self) -> AfterWake {
         // Release: pairs with Acquire in `begin`: what the task is woken for. Not Acquire: what the caller reads with `Queue` was
         // written before there was a waker.
-        let before = self.0.fetch_or(SCHEDULED, Ordering::Release);
-        if before & (RUNNING | SCHEDULED) == 0 { AfterWake::Queue } else { AfterWake::Leave }
+        let before = self.0.fetch_update(Ordering::Release, Ordering::Relaxed, |now| {
+            Some(now | if now & ACTIVE == 0 { ACTIVE } else { WOKEN })
+        });
+        if always(before) & ACTIVE == 0 { AfterWake::Queue } else { AfterWake::Leave }
     }
 
     /// One more keeps the memory.
