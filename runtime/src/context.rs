@@ -22,8 +22,10 @@ use crate::tree::id::Block;
 use crate::tree::node::NodeRef;
 use crate::tree::parked::Link;
 use crate::tree::setup::Label;
+use counts::Body;
 pub(crate) use counts::{
-    count_in, count_out, enter_body, is_body_of, leave_body, put_off_child_added, put_off_of, take_over_count,
+    count_in, count_out, enter_body, is_body_of, leave_body, note_asked, put_off_child_added, put_off_of,
+    take_over_count,
 };
 
 crate::sync::thread_local_const! {
@@ -45,9 +47,8 @@ struct Context {
     charged: Cell<Option<NodeRef>>,
     /// Children of one node that have ended on this worker and are still to be counted out there.
     to_count_out: Cell<Option<(NodeRef, u64)>>,
-    /// The node whose body is being polled, and how many children it has spawned in this poll that are still to be
-    /// counted in.
-    body: Cell<Option<(NodeRef, u64)>>,
+    /// The body that is being polled.
+    body: Cell<Option<Body>>,
     /// The parent of the task that is being run.
     parent: Cell<Option<NodeRef>>,
     /// The scope that what is being polled belongs to, and the link of the child, if it is one: alive while it is here.
@@ -84,7 +85,7 @@ pub(crate) struct Entered {
     ended: Option<NodeRef>,
     telling: bool,
     charged: Option<NodeRef>,
-    body: Option<(NodeRef, u64)>,
+    body: Option<Body>,
     parent: Option<NodeRef>,
     current: Option<(NodeRef, Option<NonNull<Link>>)>,
     budget: i32,
@@ -306,7 +307,7 @@ pub(crate) fn finish_run() {
 /// that is.
 pub(crate) fn current_node() -> Option<NodeRef> {
     CONTEXT.with(|context| match context.body.get() {
-        Some((node, _)) => Some(node),
+        Some(body) => Some(body.node),
         None => context.current.get().map(|(node, _)| node),
     })
 }

@@ -87,20 +87,52 @@ pub(crate) fn count_out() -> bool {
     })
 }
 
-/// The body of `node` begins to be polled on this thread. Gives what to pass to [`leave_body`].
-#[inline]
-pub(crate) fn enter_body(node: NodeRef) -> Option<(NodeRef, u64)> {
-    CONTEXT.with(|context| context.body.replace(Some((node, 0))))
+/// A body that is being polled on this thread. Two words, for it is put by and got back with every poll.
+#[derive(Clone, Copy)]
+pub(crate) struct Body {
+    pub(super) node: NodeRef,
+    /// In units of [`SPAWNED`], the children that it has spawned in this poll and that are still to be counted in; and [`ASKED`].
+    tally: u64,
 }
 
-/// The poll is over: counts in the children that it spawned.
+/// The body has asked a scope below, in this poll, to wake its task when that ends.
+const ASKED: u64 = 1;
+const SPAWNED: u64 = 1 << 1;
+
+impl Body {
+    fn spawned(self) -> u64 {
+        self.tally / SPAWNED
+    }
+}
+
+/// The body of `node` begins to be polled on this thread. Gives what to pass to [`leave_body`].
 #[inline]
-pub(crate) fn leave_body(before: Option<(NodeRef, u64)>) {
+pub(crate) fn enter_body(node: NodeRef) -> Option<Body> {
+    CONTEXT.with(|context| context.body.replace(Some(Body { node, tally: 0 })))
+}
+
+/// The poll is over: counts in the children that it spawned. Whether it has asked a scope below ([`note_asked`]).
+#[inline]
+pub(crate) fn leave_body(before: Option<Body>) -> bool {
+    CONTEXT.with(|context| match context.body.replace(before) {
+        Some(body) => {
+            if body.spawned() > 0 {
+                body.node.children_added(body.spawned());
+            }
+            body.tally & ASKED != 0
+        }
+        None => false,
+    })
+}
+
+/// A scope below `node` has been asked to wake `node`'s task when it ends. If it is `node`'s body that is being polled here, that is noted.
+#[inline]
+pub(crate) fn note_asked(node: NodeRef) {
     CONTEXT.with(|context| {
-        if let Some((node, n)) = context.body.replace(before)
-            && n > 0
+        if let Some(body) = context.body.get()
+            && body.node == node
         {
-            node.children_added(n);
+            context.body.set(Some(Body { node, tally: body.tally | ASKED }));
         }
     });
 }
@@ -108,16 +140,16 @@ pub(crate) fn leave_body(before: Option<(NodeRef, u64)>) {
 /// Whether the body of `node` is being polled on this thread.
 #[inline]
 pub(crate) fn is_body_of(node: &Node) -> bool {
-    CONTEXT.with(|context| context.body.get().is_some_and(|(body, _)| std::ptr::eq(&*body, node)))
+    CONTEXT.with(|context| context.body.get().is_some_and(|body| std::ptr::eq(&*body.node, node)))
 }
 
 /// Puts off counting in a child that the body being polled has spawned, to [`leave_body`]. Returns `true`.
 #[inline]
 pub(crate) fn put_off_child_added(node: &Node) -> bool {
     CONTEXT.with(|context| match context.body.get() {
-        Some((body, n)) => {
-            debug_assert!(std::ptr::eq(&*body, node));
-            context.body.set(Some((body, n + 1)));
+        Some(body) => {
+            debug_assert!(std::ptr::eq(&*body.node, node));
+            context.body.set(Some(Body { tally: body.tally + SPAWNED, ..body }));
             true
         }
         None => false,
@@ -127,20 +159,21 @@ pub(crate) fn put_off_child_added(node: &Node) -> bool {
 /// Counts in what the body of `node`, being polled on this thread, has put off so far.
 pub(crate) fn count_in(node: &Node) {
     CONTEXT.with(|context| {
-        if let Some((body, n)) = context.body.get()
-            && std::ptr::eq(&*body, node)
+        if let Some(body) = context.body.get()
+            && std::ptr::eq(&*body.node, node)
         {
-            context.body.set(Some((body, 0)));
-            node.children_added(n);
+            context.body.set(Some(Body { tally: body.tally & ASKED, ..body }));
+            node.children_added(body.spawned());
         }
     });
 }
 
 /// The children of `node` that this thread has still to count in, less those that it has still to count out.
 pub(crate) fn put_off_of(node: &Node) -> i64 {
-    let of_node = |put_off: Option<(NodeRef, u64)>| match put_off {
-        Some((other, n)) if std::ptr::eq(&*other, node) => n as i64,
-        _ => 0,
-    };
-    CONTEXT.with(|context| of_node(context.body.get()) - of_node(context.to_count_out.get()))
+    CONTEXT.with(|context| {
+        let put_off = |other: NodeRef, n: u64| if std::ptr::eq(&*other, node) { n as i64 } else { 0 };
+        let to_count_in = context.body.get().map_or(0, |body| put_off(body.node, body.spawned()));
+        let to_count_out = context.to_count_out.get().map_or(0, |(other, n)| put_off(other, n));
+        to_count_in - to_count_out
+    })
 }

@@ -38,6 +38,7 @@ use crate::driver::{ClockKind, Driver};
 use crate::sync::Arc;
 use crate::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use crate::task::cell::Runnable;
+use crate::tree::listing::MarksMade;
 use blocking::BlockingPool;
 use deque::Stealer;
 use idle::Idle;
@@ -58,6 +59,7 @@ pub(crate) struct Scheduler {
     visitors: Visitors,
     roots_awake: AwakeRoots,
     virtual_clock: bool,
+    marks: MarksMade,
     /// How long a worker looks on before it sleeps.
     spin: Duration,
     shutdown: AtomicBool,
@@ -162,6 +164,7 @@ impl Scheduler {
             visitors: Visitors::new(),
             roots_awake: AwakeRoots::new(),
             virtual_clock: matches!(config.clock, ClockKind::Virtual),
+            marks: MarksMade::new(),
             spin: config.spin,
             shutdown: AtomicBool::new(false),
         }))
@@ -177,6 +180,12 @@ impl Scheduler {
 
     pub(crate) fn driver(&self) -> &Arc<Driver> {
         &self.driver
+    }
+
+    /// How many marks have been made in the trees of this runtime.
+    #[inline]
+    pub(crate) fn marks(&self) -> &MarksMade {
+        &self.marks
     }
 
     // ---- time, as the tree uses it -------------------------------------------------------------------------

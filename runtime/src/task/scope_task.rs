@@ -61,7 +61,6 @@ where
     let parent = unsafe { node.to_ref() };
     assert!(Node::child_added(parent), "the scope is closed: it takes no more children");
     let task = |task| ScopeTask::<'scope, K, B> {
-        parked: false,
         ended: false,
         scope: Scope::over(Node::below(parent, task, setup, location)),
         kind: Lent { kind, _pinned: PhantomPinned },
@@ -88,8 +87,6 @@ where
     K: Kind<'scope>,
     B: Body<K::Arg, K::Value>,
 {
-    /// Whether the node's link was ever put on the parent's list.
-    parked: bool,
     /// Not a stage: the last one holds nothing any more, and to replace it costs a look at each thing that it could.
     ended: bool,
     #[pin]
@@ -141,6 +138,7 @@ where
         // SAFETY: no link.
         unsafe { context::set_current(own, None) };
         debug_assert!(!self.ended, "no cell polls a task that has ended");
+        own.hear();
         loop {
             // Straight on from stage to stage, for most scopes go through all of them in their first poll; but each stage
             // looks again for what the one before, being user code, may have brought about.
@@ -238,7 +236,7 @@ where
             StageNow::Body(future) => future.poll(cx),
             _ => unreachable!("poll_body is called in stage Body"),
         });
-        context::leave_body(before);
+        let has_asked = context::leave_body(before);
         match polled {
             Ok(Poll::Ready(value)) => {
                 let value = guard(|| self.kind.body_ended(self.node(), value)).unwrap_or_else(|payload| {
@@ -247,8 +245,10 @@ where
                 });
                 self.as_mut().drop_body(value);
             }
+            // A scope below wakes this task when it ends, and so do cancels until then: see `tree/listing.rs`.
+            Ok(Poll::Pending) if has_asked && !self.node().is_listed() => return Poll::Pending,
             Ok(Poll::Pending) => {
-                if self.as_mut().park(cx) == Park::Parked {
+                if self.park(cx) == Park::Parked {
                     return Poll::Pending;
                 }
             }
@@ -277,7 +277,7 @@ where
             // Parked or aborted is all the same here: what wakes this task is the last child, or the deferred future; and
             // `park` has passed on what came from above.
             if self.as_mut().poll_deferred(cx).is_pending() {
-                let _ = self.as_mut().park(cx);
+                let _ = self.park(cx);
                 return Drain::Parked;
             }
             // SAFETY: the body's future was dropped on the way into stage Drain, no deferred future is left, and the node
@@ -348,22 +348,19 @@ where
 
     /// Leaves the parent's list and notes that the parent is to be told.
     fn end(self: Pin<&mut Self>, output: Option<K::Output>) -> Outcome<K::Output> {
-        if self.parked {
+        if self.node().is_listed() {
             self.as_ref().pinned_node().unpark_self();
         }
         context::note_ended(context::parent());
         Outcome::new(output)
     }
 
-    fn park(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Park {
-        if self.parked && self.node().is_still_parked() {
+    fn park(self: &Pin<&mut Self>, cx: &mut Context<'_>) -> Park {
+        if self.node().is_listed() && self.node().is_still_parked() {
             // As in `Child::poll`.
             return Park::Parked;
         }
-        let park = self.as_ref().pinned_node().park_self(cx.waker());
-        if park == Park::Parked {
-            *self.as_mut().project().parked = true;
-        }
+        let park = self.as_ref().pinned_node().park_self();
         // What the scope above asked for between this poll's look and now: a cancel that found no link on its list wakes
         // nobody, so nobody but this task can pass it on.
         self.look(cx);

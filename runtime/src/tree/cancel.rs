@@ -26,7 +26,8 @@
 //! A child that was parked before skips the lock if it sees no mark. If it just misses one, the cancel is about to take
 //! its link off the list and to wake it, while it is still running: it is polled again, and sees the mark then.
 //! A child that is queued is not on the list; it reads the mark before its next poll. The node's own task is reached
-//! through its link on *its* parent's list in the same way.
+//! through its link on *its* parent's list in the same way, if it is there: a scope that waits for scopes below need not be
+//! ([`super::listing`]).
 //!
 //! # Time
 //!
@@ -77,6 +78,8 @@ impl Node {
         }
         // SAFETY: by contract; the lock is held.
         unsafe { held.parked.insert(link, None, waker) };
+        drop(held);
+        self.list_path();
         Park::Parked
     }
 
@@ -93,14 +96,16 @@ impl Node {
     }
 
     /// [`park`](Self::park) for the node's own task: wakes come from a cancel of the parent or of the node itself.
-    pub(crate) fn park_self(self: Pin<&Self>, waker: &Waker) -> Park {
-        let Some((parent, link)) = self.above() else { return Park::Parked };
-        let mut held = parent.held.lock();
-        if self.is_aborted() || (parent.orders() == Orders::Abort && !self.is_shielded()) {
-            return Park::Aborted;
+    pub(crate) fn park_self(self: Pin<&Self>) -> Park {
+        let Some((parent, _)) = self.above() else { return Park::Parked };
+        {
+            let mut held = parent.held.lock();
+            if self.is_aborted() || (parent.orders() == Orders::Abort && !self.is_shielded()) {
+                return Park::Aborted;
+            }
+            self.enter_list(&mut held.parked);
         }
-        // SAFETY: the node is pinned, its task is a child of `parent`, and calls `unpark_self` before it ends.
-        unsafe { held.parked.insert(link, Some(NonNull::from(&*self)), waker) };
+        parent.list_path();
         Park::Parked
     }
 
@@ -182,6 +187,7 @@ impl Node {
         if !self.state.mark(mark) {
             return;
         }
+        self.tell();
         self.wake_parked();
         // An abort of the children is no request: whoever waits for one would find none, and nobody to wake it later.
         if self.is_cancelled() {
@@ -189,17 +195,16 @@ impl Node {
             watchers.into_iter().for_each(Watchers::wake);
         }
         self.wake_owner();
+        // Whoever cancels may be about to drop its own future, and a destructor there to wait for one of those.
+        self.sched().nudge();
     }
 
-    /// Wakes the node's own task, if it is parked.
+    /// Wakes the node's own task, be it on a list or not.
     fn wake_owner(&self) {
         match &self.up {
             Up::Root(signal) => signal.wake_by_ref(),
-            Up::Scope { parent, link, .. } => {
-                let mut held = parent.held.lock();
-                // SAFETY: the link lies in this node, whose task is a child of `parent`; the lock is held.
-                unsafe { held.parked.wake(NonNull::from(link)) };
-            }
+            // SAFETY: the node, which is alive during the call, lies in the task.
+            Up::Scope { task, .. } => unsafe { task.wake() },
         }
     }
 
@@ -216,8 +221,6 @@ impl Node {
             drop(held);
             batch.into_iter().flatten().for_each(Waker::wake);
             if last {
-                // Whoever cancels may be about to drop its own future, and a destructor there to wait for a child.
-                self.sched().nudge();
                 return;
             }
         }
@@ -433,6 +436,8 @@ impl Node {
 
     /// Has `waker` woken when a cancel is requested. `key` is what an earlier call gave.
     pub(crate) fn watch(&self, key: Option<u64>, waker: &Waker) -> u64 {
+        // Whoever waits may be a thread, which this scope's own task waits for in vain.
+        self.list_path();
         let waker = waker.clone();
         let mut held = self.held.lock();
         let Rare { watchers, .. } = held.rare();

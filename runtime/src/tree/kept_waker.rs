@@ -49,14 +49,6 @@ impl KeptWaker {
         // caller forgets again.
         Some(unsafe { Waker::new(self.data, vtable) })
     }
-
-    pub(crate) fn wake_by_ref(&self) {
-        if let Some(vtable) = self.vtable {
-            // SAFETY: the parts of a waker that is there; `ManuallyDrop` leaves it to whoever owns it.
-            let waker = ManuallyDrop::new(unsafe { Waker::new(self.data, vtable) });
-            waker.wake_by_ref();
-        }
-    }
 }
 
 impl Drop for KeptWaker {

@@ -10,7 +10,7 @@
 //! - [`cancel`]: how a cancel goes down and a failure up
 //! - [`state`]: the node's state word and the wait protocol
 //! - [`watchers`]: who waits for a request, or drains
-//! - [`parked`]: the list by which a cancel reaches parked children
+//! - [`parked`], [`listing`]: the list by which a cancel reaches parked children, and which scopes need not be on it
 //! - [`values`]: what `alloc` gave to the node
 //! - [`deferred`]: async cleanup at the end of a scope
 //! - [`drain`], [`survivors`]: waiting for children from inside the body, and naming those that do not end
@@ -31,6 +31,7 @@ pub(crate) mod failure;
 pub(crate) mod id;
 pub(crate) mod kept_waker;
 pub(crate) mod key;
+pub(crate) mod listing;
 pub(crate) mod node;
 pub(crate) mod parked;
 pub(crate) mod root;

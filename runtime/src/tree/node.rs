@@ -36,6 +36,7 @@ use super::failure::{self, Payload};
 use super::id::ScopeId;
 use super::kept_waker::KeptWaker;
 use super::key::Binding;
+use super::listing::Listed;
 use super::parked::{Link, ParkedList};
 use super::root::RootSignal;
 use super::setup::Setup;
@@ -52,6 +53,9 @@ pub(crate) struct Node {
     id: ScopeId,
     pub(super) state: NodeState,
     sched: SchedRef,
+    /// How many marks had been made when what is above the node was known to bear none that the node would not see.
+    pub(super) heard: u32,
+    pub(super) listed: Listed,
     pub(super) up: Up,
     /// `None`: a plain scope.
     setup: Seldom<Setup>,
@@ -173,7 +177,7 @@ impl Node {
         signal: StdArc<RootSignal>,
         location: &'static Location<'static>,
     ) -> Self {
-        Self::new(sched, Up::Root(signal), None, location)
+        Self::new(sched, 0, Listed::root(), Up::Root(signal), None, location)
     }
 
     /// The node of `task`, below `parent`.
@@ -183,10 +187,18 @@ impl Node {
         setup: Option<Box<Setup>>,
         location: &'static Location<'static>,
     ) -> Self {
-        Self::new(parent.sched, Up::Scope { parent, task, link: Link::of_scope() }, setup, location)
+        let up = Up::Scope { parent, task, link: Link::of_scope() };
+        Self::new(parent.sched, parent.heard_below(), Listed::not_yet(), up, setup, location)
     }
 
-    fn new(sched: SchedRef, up: Up, setup: Option<Box<Setup>>, location: &'static Location<'static>) -> Self {
+    fn new(
+        sched: SchedRef,
+        heard: u32,
+        listed: Listed,
+        up: Up,
+        setup: Option<Box<Setup>>,
+        location: &'static Location<'static>,
+    ) -> Self {
         let state = NodeState::new();
         if setup.as_ref().is_some_and(|setup| setup.deadline.is_some()) {
             state.set_timed();
@@ -195,6 +207,8 @@ impl Node {
             id: ScopeId::next(),
             state,
             sched,
+            heard,
+            listed,
             up,
             setup: Seldom(setup),
             location,

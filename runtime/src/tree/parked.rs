@@ -1,7 +1,8 @@
 //! The children of one node that are parked: an intrusive list, so that a cancel can reach them.
 //!
 //! A child enters the list when it first returns `Pending` and leaves it when it ends or when a cancel takes
-//! its waker. A child that finishes in its first poll is never on it, so spawning costs no list and no lock.
+//! its waker. A child that finishes in its first poll is never on it, so spawning costs no list and no lock. A scope that waits for
+//! scopes below enters it later or never, and it may be a descendant that puts it there ([`super::listing`]).
 //!
 //! The list and every [`Link`] on it are guarded by the node's lock; the functions here say so by asking for
 //! `&mut ParkedList`, which only the lock's holder has. A link lies inside its child's pinned task, which
@@ -29,8 +30,8 @@ use crate::sync::UnsafeCell;
 pub(crate) struct Link {
     /// Guarded by the parent's lock.
     place: UnsafeCell<Place>,
-    /// A child's is written when it is made. A scope's is written by its own task in [`ParkedList::insert`], under the lock,
-    /// and read under the lock.
+    /// A child's is written when it is made. A scope's is written in [`ParkedList::insert`], under the lock, and read under the
+    /// lock, or when nobody is left who could write it.
     owner: UnsafeCell<Tagged>,
     /// Neighbours point here.
     _pinned: PhantomPinned,
@@ -120,9 +121,10 @@ impl Link {
         }
     }
 
-    /// Called by the link's own task, or under the lock, or by its owner.
+    /// Called under the lock, or by a child for its own link, or by the link's owner when it drops it.
     fn tagged(&self) -> Tagged {
-        // SAFETY: written by the own task only, and then under the lock: not at the same time.
+        // SAFETY: a child's is not written any more; a scope's is written under the lock, by those below it, who are gone when it is
+        // dropped.
         self.owner.with(|owner| unsafe { *owner })
     }
 
@@ -131,8 +133,7 @@ impl Link {
         self.tagged().tag() == SCOPE
     }
 
-    /// Whose link it is; `None` for a scope that has not been put on a list. Called by the link's own task, or under the
-    /// lock.
+    /// Whose link it is; `None` for a scope that has not been put on a list. Called as [`tagged`](Self::tagged).
     fn owner(&self) -> Option<Who> {
         let owner = self.tagged();
         if owner.tag() == SCOPE {
@@ -203,12 +204,12 @@ impl ParkedList {
         })
     }
 
-    /// Puts `link` on the list, keeping `waker`, the caller's own, for a cancel. A link that is on it already stays as it is: a
+    /// Puts `link` on the list, keeping `waker`, its task's own, for a cancel. A link that is on it already stays as it is: a
     /// task has one waker for life. `scope` is whose link it is, if it is a scope's.
     ///
     /// # Safety
-    /// `link` is pinned, belongs to a child of this list's node, which is the caller, and will be removed before it goes
-    /// away. `scope` is alive for as long, and so is what its `waker` refers to.
+    /// `link` is pinned, belongs to a child of this list's node, which is the caller or waits for the caller, and will be removed
+    /// before it goes away. `scope` is alive for as long, and so is what its `waker` refers to.
     pub(crate) unsafe fn insert(&mut self, link: NonNull<Link>, scope: Option<NonNull<Node>>, waker: &Waker) {
         let head = self.head;
         let keep = || match scope {
@@ -233,7 +234,7 @@ impl ParkedList {
             let owner = Tagged::new(scope.as_ptr(), SCOPE);
             // SAFETY: alive by contract.
             let link = unsafe { link.as_ref() };
-            // SAFETY: `&mut self` shows that the lock is held, and the caller is the link's own task.
+            // SAFETY: `&mut self` shows that the lock is held, under which alone it is read while the link may be put on a list.
             link.owner.with_mut(|slot| unsafe { *slot = owner });
         }
         if let Some(old) = head {
@@ -278,20 +279,6 @@ impl ParkedList {
             unsafe { self.at(next, |place| place.prev = prev) };
         }
         Some(waker)
-    }
-
-    /// Wakes `link`'s task if it is on the list, leaving it there.
-    ///
-    /// # Safety
-    /// `link` is alive and belongs to a child of this list's node.
-    pub(crate) unsafe fn wake(&mut self, link: NonNull<Link>) {
-        // SAFETY: alive by contract. The waker is one of our own tasks': waking it pushes to a queue and runs
-        // no user code, so the list is not re-entered.
-        unsafe {
-            self.at(link, |place| {
-                place.waker.wake_by_ref();
-            })
-        }
     }
 
     /// Takes some link off the list and gives a waker of it, which the caller owns.

@@ -393,6 +393,7 @@ impl<'scope, 'env> Scope<'scope, 'env> {
 
     /// Whether a cancel has been requested, or the scope aborted.
     pub fn is_cancelled(&self) -> bool {
+        self.node.hear();
         self.node.is_cancelled()
     }
 
@@ -419,6 +420,7 @@ impl<'scope, 'env> Scope<'scope, 'env> {
 
     /// Whether the scope has been aborted or is failing.
     pub fn is_aborted(&self) -> bool {
+        self.node.hear();
         self.node.is_aborted()
     }
 

@@ -5,6 +5,7 @@ use std::task::{Context, Poll, Waker, ready};
 
 use super::super::state::Seen;
 use super::{Front, Header};
+use crate::context;
 use crate::tree::kept_waker::KeptWaker;
 use crate::tree::node::NodeRef;
 
@@ -54,15 +55,22 @@ impl<T> Slot<T> {
             Seen::Ended => Poll::Ready(()),
             Seen::Live if self.is_parents(waker) => {
                 if self.front().header.join.leave_to_above() {
-                    Poll::Pending
+                    self.asked()
                 } else {
                     Poll::Ready(())
                 }
             }
-            Seen::Above if self.is_parents(waker) => Poll::Pending,
+            Seen::Above if self.is_parents(waker) => self.asked(),
             Seen::Live | Seen::Above => self.leave(waker),
             Seen::Awaited => self.poll_again(waker),
         }
+    }
+
+    /// The end wakes the scope above, which learns that it need not be on a list meanwhile if it is its body that polls.
+    #[inline]
+    fn asked(&self) -> Poll<()> {
+        context::note_asked(self.front().header.parent);
+        Poll::Pending
     }
 
     /// Whether it is the waker of the scope above's own task.

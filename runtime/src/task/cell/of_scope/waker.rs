@@ -27,12 +27,22 @@ impl TaskRef {
         waker.data() == self.0.as_ptr().cast_const().cast() && std::ptr::eq(waker.vtable(), &WAKER)
     }
 
+    /// The task's waker, as [`lent`] gives it.
+    ///
+    /// # Safety
+    /// As there.
+    #[inline]
+    pub(crate) unsafe fn lent_waker(self) -> ManuallyDrop<Waker> {
+        // SAFETY: by contract.
+        unsafe { lent(self.0) }
+    }
+
     /// Wakes the task.
     ///
     /// # Safety
     /// Somebody holds the memory until this returns: a waker, or the task, which then does not end before.
     #[inline]
-    pub(super) unsafe fn wake(self) {
+    pub(crate) unsafe fn wake(self) {
         // SAFETY: held, by contract.
         match unsafe { self.0.as_ref() }.wakes.wake() {
             AfterWake::Leave => {}
