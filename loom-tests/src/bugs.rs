@@ -77,6 +77,9 @@ pub const SILENT_BELL: Seed = Seed::Operation {
     fault: Fault::Remove,
 };
 
+/// Which scopes are on a list.
+pub const LISTING: &str = "tree/listing.rs";
+
 /// Where the two words of a scope's cell are.
 pub const CELL: &str = "task/cell/state.rs";
 

@@ -91,8 +91,9 @@ fn a_deadline_reaches_a_tree_that_never_parks() {
     each_runtime(|runtime, ledger| {
         let outcome = runtime.block_on(async |root| {
             let deadline = treescope::time::now() + Duration::from_millis(5);
+            let item = ledger.item("body");
             root.deadline(deadline, async |above| {
-                let _item = ledger.item("body");
+                let _item = item;
                 above.scope(async |inner| tree(inner, 60, (), |()| ()).await).await;
             })
             .await
@@ -132,7 +133,7 @@ fn a_scope_that_drops_the_handle_it_has_polled_is_reached_by_an_abort() {
                 above
                     .scope(async move |waits| {
                         let _item = ledger.item("body");
-                        let mut below = waits.scope(async |_| yield_now().await);
+                        let mut below = waits.scope(async |_| ());
                         let _ = poll_once(&mut below).await;
                         drop(below);
                         pending::<()>().await;
@@ -163,7 +164,7 @@ fn a_scope_that_gives_the_handle_away_that_it_has_polled_is_reached_by_an_abort(
                 above
                     .scope(async move |waits| {
                         let _item = ledger.item("body");
-                        let mut below = waits.scope(async |_| yield_now().await);
+                        let mut below = waits.scope(async |_| ());
                         let _ = poll_once(&mut below).await;
                         waits.spawn(async move {
                             below.await;
@@ -196,6 +197,31 @@ fn a_scope_that_polls_a_handle_with_a_waker_of_nobody_is_reached_by_an_abort() {
                         pending::<()>().await;
                     })
                     .await;
+            });
+            gate.pass().await;
+            root.abort_children();
+            assert!(!poll_end(above).await);
+        });
+        ledger.assert_settled();
+    });
+}
+
+#[test]
+fn a_scope_that_polls_a_siblings_handle_with_the_waker_of_the_scope_above_is_reached_by_an_abort() {
+    each_runtime(|runtime, ledger| {
+        runtime.block_on(async |root| {
+            let gate = &*root.alloc(Gate::new());
+            let above = root.scope(async move |above| {
+                let waker = poll_fn(|cx| Poll::Ready(cx.waker().clone())).await;
+                let mut sibling = above.scope(async |_| pending::<()>().await);
+                above.scope(async move |_| {
+                    let _item = ledger.item("body");
+                    let polled = Pin::new(&mut sibling).poll(&mut Context::from_waker(&waker));
+                    assert!(polled.is_pending());
+                    gate.open();
+                    pending::<()>().await;
+                });
+                pending::<()>().await;
             });
             gate.pass().await;
             root.abort_children();

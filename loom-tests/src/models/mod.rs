@@ -22,6 +22,7 @@ mod driver;
 mod foreign;
 mod handle;
 mod idle;
+mod listing;
 mod local;
 mod node;
 mod outcome;
@@ -77,6 +78,7 @@ pub fn all() -> impl Iterator<Item = &'static Model> {
         scope_handle::MODELS,
         counts::MODELS,
         abort::MODELS,
+        listing::MODELS,
         outcome::MODELS,
         foreign::MODELS,
         blocking::MODELS,

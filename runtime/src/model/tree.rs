@@ -99,6 +99,16 @@ impl Root {
         self.node().is_aborted()
     }
 
+    /// How many marks have been made, as a scope that is opened hears it.
+    pub fn marks(&self) -> u32 {
+        self.node().sched().marks().so_far()
+    }
+
+    /// Whether the node bears a mark, to whom it matters.
+    pub fn is_marked(&self) -> bool {
+        self.node().orders() != Orders::GoOn
+    }
+
     /// The number that the first failure carried.
     pub fn take_failure(&self) -> Option<usize> {
         self.node().take_failure().map(|payload| *payload.downcast().expect("models fail with numbers"))

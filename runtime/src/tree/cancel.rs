@@ -78,8 +78,6 @@ impl Node {
         }
         // SAFETY: by contract; the lock is held.
         unsafe { held.parked.insert(link, None, waker) };
-        drop(held);
-        self.list_path();
         Park::Parked
     }
 

@@ -10,17 +10,17 @@
 //!                 listed ◀────────────── unlisted ◀── unlisted ◀── … ◀── queued or running
 //!                   ▲         asked         │   asked                          │
 //!   cancel, by the list                     └───────────── list_path ◀─────────┘ Node::hear, at each poll of a scope
-//!                                                                                Child::poll and ScopeTask::park, before they park
+//!                                                                                Node::park_self, when a scope parks on a list
 //! ```
 //!
-//! Whom it has asked has not ended, and is itself queued, running, on the list, or an unlisted scope that has asked another one. Going
-//! on like this one comes to a task that is queued or running, or to one on a list. So these are seen to:
+//! The scope that it has asked has not ended, and is itself queued, running, listed, or unlisted, having asked another one. Going
+//! on like this one comes to a scope that is queued or running, or to one on a list. So these are seen to:
 //!
-//! 1. **Whoever parks on a list puts all scopes above it on theirs** ([`Node::list_path`]), from below to above, up to the first that
-//!    is listed. What is above a listed scope is listed, or about to be by the thread that did so below.
+//! 1. **A scope that parks on a list puts all scopes above it on theirs** ([`Node::list_path`]), from below to above, up to the first
+//!    that is listed. What is above a listed scope is listed, or about to be by the thread that did so below.
 //! 2. **Whoever is put on a list looks for the mark that the cancel of that list has left** ([`cancel`](super::cancel): mark first, then
 //!    the list; list first, then the mark), and if there is one the scope is woken. So it does not matter which of the two came first.
-//! 3. **Whoever goes on and never parks hears of it.** Each mark is counted, in one number a runtime ([`MarksMade`]), and a scope that
+//! 3. **A scope that goes on and never parks hears of it.** Each mark is counted, in one number a runtime ([`MarksMade`]), and a scope that
 //!    is polled and unlisted compares that with the number at which its path was known to be unmarked; if it differs, it puts the
 //!    path on the lists ([`Node::hear`]).
 //!
@@ -28,7 +28,8 @@
 //! above has not heard of is one for the new scope to hear of, too. Below a listed scope it is the present one: what was marked above
 //! comes down by the lists, and is counted anew at every level.
 //!
-//! A scope that parks with nobody asked, a poll later, is put on its list then. A mark of its own wakes its task directly.
+//! When the one it has asked ends, the scope is polled, and goes on to ask another, or parks on the list. A mark of its own wakes its
+//! task directly. Plain children have no part in this: a parked one is on its scope's list, and reached when that scope is.
 //!
 //! # What this costs
 //!
@@ -62,7 +63,7 @@ impl MarksMade {
     }
 
     #[inline]
-    fn so_far(&self) -> u32 {
+    pub(crate) fn so_far(&self) -> u32 {
         // Acquire: pairs with Release in `one_more`: a scope that is opened at this number sees the marks that it counts.
         self.0.load(Ordering::Acquire)
     }

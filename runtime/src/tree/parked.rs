@@ -170,6 +170,13 @@ pub(crate) struct ParkedList {
 // SAFETY: links are `Send + Sync`, and the list is reached through its lock only.
 unsafe impl Send for ParkedList {}
 
+impl Drop for ParkedList {
+    #[inline]
+    fn drop(&mut self) {
+        debug_assert!(self.is_empty(), "whoever was parked has ended, and left the list before");
+    }
+}
+
 impl ParkedList {
     /// Runs `f` on everybody on the list, newest first.
     pub(crate) fn for_each(&mut self, mut f: impl FnMut(Who)) {

@@ -402,7 +402,8 @@ impl<'scope, 'env> Scope<'scope, 'env> {
         if self.node.is_cancelled() { self.node.cause() } else { None }
     }
 
-    /// Forces the scope to end: its body and all descendants are dropped at their next await.
+    /// Forces the scope to end: its body and all descendants are dropped at their next await. A scope below that waits for
+    /// scopes further below is told when what runs there comes to an await.
     ///
     /// Whoever awaits the scope's handle is told that there is no value by an unwind without a message; so this
     /// is for a scope whose value nobody needs. Idempotent.

@@ -1,7 +1,7 @@
 //! Naming what is still alive below a node.
 //!
-//! The only children that a node can enumerate are those on its list of parked ones; the rest are queued or running, and
-//! are counted. To descend into a child scope, its node must stay alive meanwhile: it does while the lock of the list
+//! The only children that a node can enumerate are those on its list of parked ones; the rest are queued or running, or wait for scopes
+//! of which some is ([`super::listing`]), and are counted. To descend into a child scope, its node must stay alive meanwhile: it does while the lock of the list
 //! that its link is on is held, for its task takes the link off before it ends. So the walk holds the locks of a path
 //! from the top down, always in that direction; nothing else holds two at once, so nothing can wait in a circle.
 
@@ -24,8 +24,8 @@ impl Survivors {
         self.children
     }
 
-    /// The paths of what is alive below the scope; children that are queued or running cannot be told apart and are
-    /// given as a number.
+    /// The paths of what is alive below the scope; children that go on, themselves or below, cannot be told apart
+    /// and are given as a number.
     pub fn paths(&self) -> &[String] {
         &self.lines
     }
@@ -89,7 +89,7 @@ impl Node {
         });
         let unlisted = self.live_children().saturating_sub(listed);
         if unlisted > 0 && lines.len() < LINES_MAX {
-            lines.push(format!("{prefix}/({unlisted} queued or running)"));
+            lines.push(format!("{prefix}/({unlisted} going on)"));
         }
         Step { _held: held, scopes }
     }
