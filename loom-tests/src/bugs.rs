@@ -80,14 +80,14 @@ pub const SILENT_BELL: Seed = Seed::Operation {
 /// Which scopes are on a list.
 pub const LISTING: &str = "tree/listing.rs";
 
-/// Where the two words of a scope's cell are.
+/// Where the words of a scope's cell are.
 pub const CELL: &str = "task/cell/state.rs";
 
 /// A wake does not publish what it is for.
 pub const SILENT_WAKE: Seed = Seed::Operation {
     file: CELL,
     anchor: "pub(super) fn wake(",
-    operation: "fetch_update",
+    operation: "fetch_add",
     fault: Fault::Weaken(0, "Relaxed"),
 };
 

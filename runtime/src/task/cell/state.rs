@@ -1,45 +1,33 @@
-//! The two words of a scope's cell.
+//! The words of a scope's cell.
 //!
-//! [`WakeState`]: whether the task has to be queued when it is woken, and how many keep its memory. [`JoinState`]: who
-//! takes the output, and whether somebody waits for it. Two words and not one, so that a scope that ends in its first poll, as most
-//! do, needs nothing of the first: its handle, which another thread may be polling meanwhile, is told by the second.
+//! [`WakeState`]: whether the task has to be queued when it is woken. [`Holders`]: how many keep its memory. [`JoinState`]: who
+//! takes the output, and whether somebody waits for it. Words of their own, so that a scope that ends in its first poll, as most
+//! do, changes one of them alone: its handle, which another thread may be polling meanwhile, is told by the third.
 //!
 //! ```text
 //!   WakeState                                         JoinState
 //!
-//!   new ─▶ ACTIVE ◀──wake──── parked                  new ─▶ Live ◀──take_waker_back── Awaited
-//!            ▲ │ └────pause────▶                             │  └────leave_waker──────▶  │
-//!     pause, │ │ wake                                    end │                           │ end
-//!      begin │ ▼                                             ▼           told            ▼
-//!        ACTIVE|WOKEN                                      Ended ◀──────────────────── telling
+//!   new ─▶ 1 ◀──wake── 0 (parked)                     new ─▶ Live ◀──take_waker_back── Awaited
+//!         ▲ │ └─pause─▶                                       │  └────leave_waker──────▶  │
+//!  pause, │ │ wake                                        end │                           │ end
+//!   begin │ ▼                                                 ▼           told            ▼
+//!        2, 3, …                                            Ended ◀──────────────────── telling
 //!
 //!   JoinState, from any of these: let_go, taken. After Ended all is the handle's; before, all is the task's.
 //!   leave_to_above, from Live: the end, whichever way it comes to that, wakes the scope above.
 //! ```
 //!
-//! `ACTIVE` is to be queued, to run or to have ended: whoever wakes the task then leaves `WOKEN` at most. Who wakes a parked one makes it
-//! active and queues it, so that its next poll begins with a look and changes nothing.
+//! Whoever wakes a parked task makes the count one and queues it, so that its next poll begins with a look and changes nothing. A task
+//! that has ended keeps its count: whoever wakes it then finds nothing to do.
 
-use crate::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
+use crate::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
-/// The task is queued, runs, or has ended: whoever wakes it need not queue it.
-const ACTIVE: usize = 1;
-/// It has been woken since it was queued, or began to run.
-const WOKEN: usize = 1 << 1;
-/// One of those that keep the memory: a waker, or the task and its handle, together.
-const HOLDER: usize = 1 << 2;
-
-/// Who runs a scope's task next, and who keeps its memory.
+/// Who runs a scope's task next: how often it has been woken and not begun for, one at a time. Zero: parked. One: queued, running, or
+/// ended. More: woken since, be it before it began or while it runs.
+///
+/// A count and not a flag, because a wake and a pause are then one addition each. At one a nanosecond it overflows in 500 years.
 #[derive(Debug)]
-pub(super) struct WakeState(AtomicUsize);
-
-/// What an update that always takes place found. (Its second ordering is of a value that is not used but to try again: Relaxed.)
-#[inline]
-fn always(updated: Result<usize, usize>) -> usize {
-    match updated {
-        Ok(before) | Err(before) => before,
-    }
-}
+pub(super) struct WakeState(AtomicU64);
 
 /// What [`WakeState::wake`] leaves to do.
 #[must_use]
@@ -62,19 +50,20 @@ pub(super) enum AfterPause {
 }
 
 impl WakeState {
-    /// Of a task that its maker queues. Task and handle hold it.
+    /// Of a task that its maker queues.
     pub(super) fn new() -> Self {
-        Self(AtomicUsize::new(ACTIVE | HOLDER))
+        Self(AtomicU64::new(1))
     }
 
     /// The task is about to be polled.
     #[inline]
     pub(super) fn begin(&self) {
-        // Acquire: pairs with Release in `wake`, for what the waker knows; and with Release in `pause`, for what the last poll did,
-        // which `wake`, a read-modify-write, passes on. A wake that this load misses is one that its mark outlives.
-        if self.0.load(Ordering::Acquire) & WOKEN != 0 {
-            // Woken twice before its turn, which comes now. Acquire: as above.
-            self.0.fetch_sub(WOKEN, Ordering::Acquire);
+        // Acquire: pairs with Release in `wake`, for what the waker knows; and with Release in `pause`, for what the last poll did. (A wake
+        // that this load misses is still counted when the poll is over.)
+        let now = self.0.load(Ordering::Acquire);
+        if now > 1 {
+            // Woken more than once before its turn, which comes now. Acquire: as above.
+            self.0.fetch_sub(now - 1, Ordering::Acquire);
         }
     }
 
@@ -83,10 +72,7 @@ impl WakeState {
     pub(super) fn pause(&self) -> AfterPause {
         // Release: pairs with Acquire in `begin`: the next poll, on whatever thread, goes on from this one. Not Acquire: what it was
         // woken for meanwhile, `begin` reads, to whom this passes it on.
-        let before = self.0.fetch_update(Ordering::Release, Ordering::Relaxed, |now| {
-            Some(if now & WOKEN == 0 { now - ACTIVE } else { now - WOKEN })
-        });
-        if always(before) & WOKEN == 0 { AfterPause::Leave } else { AfterPause::Queue }
+        if self.0.fetch_sub(1, Ordering::Release) == 1 { AfterPause::Leave } else { AfterPause::Queue }
     }
 
     /// Somebody wakes the task.
@@ -94,19 +80,27 @@ impl WakeState {
     pub(super) fn wake(&self) -> AfterWake {
         // Release: pairs with Acquire in `begin`: what the task is woken for. Not Acquire: what the caller reads with `Queue` was
         // written before there was a waker.
-        let before = self.0.fetch_update(Ordering::Release, Ordering::Relaxed, |now| {
-            Some(now | if now & ACTIVE == 0 { ACTIVE } else { WOKEN })
-        });
-        if always(before) & ACTIVE == 0 { AfterWake::Queue } else { AfterWake::Leave }
+        if self.0.fetch_add(1, Ordering::Release) == 0 { AfterWake::Queue } else { AfterWake::Leave }
+    }
+}
+
+/// How many keep the memory: each waker, and the task and its handle, together.
+#[derive(Debug)]
+pub(super) struct Holders(AtomicU32);
+
+impl Holders {
+    /// Task and handle.
+    pub(super) fn new() -> Self {
+        Self(AtomicU32::new(1))
     }
 
     /// One more keeps the memory.
     #[inline]
     pub(super) fn hold(&self) {
         // Relaxed: the caller holds it, or is lent a waker by one who does.
-        let before = self.0.fetch_add(HOLDER, Ordering::Relaxed);
-        if before > isize::MAX as usize {
-            // As `Arc` does: so many can only have been leaked, and one more may wrap.
+        let before = self.0.fetch_add(1, Ordering::Relaxed);
+        if before > i32::MAX as u32 {
+            // As `Arc` does: so many can only have been leaked, and more may wrap.
             crate::sync::internal_error("too many wakers of one task");
         }
     }
@@ -117,11 +111,11 @@ impl WakeState {
     pub(super) fn let_go(&self) -> bool {
         // Acquire: pairs with Release below: all that the others did comes before the memory is freed. A holder that is alone
         // stays so, for only holders make others.
-        if self.0.load(Ordering::Acquire) / HOLDER == 1 {
+        if self.0.load(Ordering::Acquire) == 1 {
             return true;
         }
         // Release: pairs with Acquire here and above, of the last.
-        self.0.fetch_sub(HOLDER, Ordering::AcqRel) / HOLDER == 1
+        self.0.fetch_sub(1, Ordering::AcqRel) == 1
     }
 }
 
@@ -217,7 +211,7 @@ impl JoinState {
     /// The scope above is to be woken, whatever becomes of the handle; `false` if the task has ended instead. Called by the handle that
     /// has seen [`Seen::Live`].
     ///
-    /// For good, because a scope that waits for a scope below relies on being woken (`tree/parked.rs`), and the handle may be
+    /// For good, because a scope that waits for a scope below relies on being woken (`tree/listing.rs`), and the handle may be
     /// given away or dropped in the same poll. Rejected: to take it back then, for a wake that is seldom too many.
     #[inline]
     #[must_use]

@@ -14,7 +14,7 @@
 //! | `future` | whoever runs the task: the worker that took its [`Runnable`] from a queue |
 //! | `output` | the runner's until [`JoinState::end`] or `told` say whose it is then |
 //! | `waker` | the handle's or the runner's, as [`JoinState`] says |
-//! | `parent` | whoever has the [`Runnable`]; a waker only when it turns the task from parked to queued, which makes it one of those |
+//! | `parent` | never changed. Whoever has the [`Runnable`] uses it; a waker only when it turns the task from parked to queued, which makes it one of those; and the handle, which does not outlive it |
 //! | the memory | the last holder's: wakers, and task and handle as one holder between them |
 //!
 //! This file has the cell and who runs it, [`slot`] the handle's side, [`waker`] the wakers'.
@@ -32,7 +32,7 @@ use std::ptr::NonNull;
 use std::task::{Context, Poll};
 
 use super::memory;
-use super::state::{AfterEnd, AfterPause, End, JoinState, WakeState};
+use super::state::{AfterEnd, AfterPause, End, Holders, JoinState, WakeState};
 use crate::sync::UnsafeCell;
 use crate::tree::kept_waker::KeptWaker;
 use crate::tree::node::NodeRef;
@@ -42,6 +42,7 @@ pub(crate) use waker::TaskRef;
 /// What a waker or a queue knows of a scope's task.
 struct Header {
     wakes: WakeState,
+    holders: Holders,
     join: JoinState,
     vtable: &'static VTable,
     /// Counts the task until it has been run to its end.
@@ -95,6 +96,7 @@ pub(super) unsafe fn new<F: Future>(
     let future = unsafe { &raw mut (*at).future };
     let header = Header {
         wakes: WakeState::new(),
+        holders: Holders::new(),
         join: JoinState::new(),
         vtable: &Cell::<F>::VTABLE,
         parent,
@@ -244,7 +246,7 @@ impl Header {
         // SAFETY: held by the caller until the next line.
         let header = unsafe { at.as_ref() };
         let vtable = header.vtable;
-        if header.wakes.let_go() {
+        if header.holders.let_go() {
             // SAFETY: the last holder, by `let_go`; the rest by contract.
             unsafe { (vtable.free)(at) };
         }

@@ -77,7 +77,7 @@ unsafe fn clone_waker(data: *const ()) -> RawWaker {
     // SAFETY: by contract.
     let task = unsafe { task_of(data) };
     // SAFETY: held by the waker, or whoever lends it.
-    unsafe { task.0.as_ref() }.wakes.hold();
+    unsafe { task.0.as_ref() }.holders.hold();
     RawWaker::new(data, &WAKER)
 }
 
