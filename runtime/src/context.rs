@@ -19,7 +19,7 @@ use crate::sched::budget::Budget;
 use crate::sched::worker::Worker;
 use crate::sync::Arc;
 use crate::tree::id::Block;
-use crate::tree::node::NodeRef;
+use crate::tree::node::{Node, NodeRef};
 use crate::tree::parked::Link;
 use crate::tree::setup::Label;
 use counts::Body;
@@ -92,6 +92,10 @@ pub(crate) struct Entered {
 }
 
 fn enter(sched: SchedRef, worker: Option<NonNull<Worker>>) -> Entered {
+    // Whoever blocks in a root hears of no cancel meanwhile, and may wait for what one does.
+    if let Some(node) = current_node() {
+        node.list_path();
+    }
     // A worker of another scheduler that blocks in a root may wait for a task that it has woken itself: its mates are told.
     let blocked = CONTEXT.with(|context| context.worker.get().and(context.sched.get()));
     if let Some(blocked) = blocked {
@@ -309,6 +313,14 @@ pub(crate) fn current_node() -> Option<NodeRef> {
     CONTEXT.with(|context| match context.body.get() {
         Some(body) => Some(body.node),
         None => context.current.get().map(|(node, _)| node),
+    })
+}
+
+/// Whether it is `node`'s own task that is being polled on this thread.
+pub(crate) fn is_own_task_of(node: &Node) -> bool {
+    CONTEXT.with(|context| match context.current.get() {
+        Some((current, None)) => std::ptr::eq(&*current, node) && context.ended.get().is_none(),
+        _ => false,
     })
 }
 

@@ -34,13 +34,13 @@ pub fn path() -> Option<String> {
 /// Whether a cancel has been requested of the current scope; `false` outside a runtime.
 #[must_use]
 pub fn is_cancelled() -> bool {
-    context::current_node().is_some_and(|node| node.is_cancelled())
+    context::current_node().is_some_and(|node| node.hears_of_cancel())
 }
 
 /// Why the current scope is being cancelled; `None` if it is not, or outside a runtime.
 #[must_use]
 pub fn cause() -> Option<Cause> {
-    context::current_node().filter(|node| node.is_cancelled()).and_then(|node| node.cause())
+    context::current_node().filter(|node| node.hears_of_cancel()).and_then(|node| node.cause())
 }
 
 /// [`cause`], told from where the current task stands: its path, who failed (`sibling writer`, if it was one), where, and

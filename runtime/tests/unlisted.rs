@@ -60,6 +60,11 @@ fn leaves_after(workers: usize, stop: fn(&Scope<'_, '_>)) -> u64 {
     leaves.into_inner() - 1_000
 }
 
+/// Blocks the thread until the child has ended, with a value or without.
+fn block_on_end(handle: JoinHandle<'_, ()>) {
+    let _ = catch_unwind(AssertUnwindSafe(|| block_here(handle)));
+}
+
 /// Waits for a scope that may end without a value.
 async fn poll_end(mut scope: JoinHandle<'_, ()>) -> bool {
     poll_fn(|cx| match catch_unwind(AssertUnwindSafe(|| Pin::new(&mut scope).poll(cx))) {
@@ -301,6 +306,224 @@ fn a_thread_that_waits_for_a_request_of_a_scope_above_is_told() {
             begun.pass().await;
             root.cancel(NEVER);
             scope.await;
+        });
+    });
+}
+
+#[test]
+fn a_thread_that_blocks_on_a_childs_handle_below_a_scope_that_waits_is_let_go_by_an_abort() {
+    let runtime = runtime(3);
+    watched(|| {
+        runtime.block_on(async |root| {
+            let begun = &*root.alloc(Gate::new());
+            let above = root.scope(async move |above| {
+                above
+                    .scope(async move |waits| {
+                        let x = waits.spawn(pending::<()>());
+                        waits
+                            .scope(async move |_| {
+                                begun.open();
+                                block_on_end(x);
+                            })
+                            .await;
+                    })
+                    .await;
+            });
+            begun.pass().await;
+            root.abort_children();
+            assert!(!poll_end(above).await);
+        });
+    });
+}
+
+#[test]
+fn whoever_aborts_and_then_blocks_on_a_childs_handle_is_let_go() {
+    let runtime = runtime(3);
+    watched(|| {
+        runtime.block_on(async |root| {
+            let above = root.scope(async move |above| {
+                above
+                    .scope(async move |waits| {
+                        let x = waits.spawn(pending::<()>());
+                        waits
+                            .scope(async move |_| {
+                                above.abort();
+                                block_on_end(x);
+                            })
+                            .await;
+                    })
+                    .await;
+            });
+            assert!(!poll_end(above).await);
+        });
+    });
+}
+
+#[test]
+fn a_root_of_another_runtime_that_waits_for_a_child_is_let_go_by_an_abort() {
+    let runtime_a = runtime(3);
+    let runtime_b = runtime(1);
+    let runtime_b = &runtime_b;
+    watched(|| {
+        runtime_a.block_on(async |root| {
+            let begun = &*root.alloc(Gate::new());
+            let above = root.scope(async move |above| {
+                above
+                    .scope(async move |waits| {
+                        let x = waits.spawn(pending::<()>());
+                        waits
+                            .scope(async move |_| {
+                                begun.open();
+                                let _ =
+                                    catch_unwind(AssertUnwindSafe(|| runtime_b.block_on(async |_| x.await)));
+                            })
+                            .await;
+                    })
+                    .await;
+            });
+            begun.pass().await;
+            root.abort_children();
+            assert!(!poll_end(above).await);
+        });
+    });
+}
+
+#[test]
+fn a_computation_that_asks_whether_a_child_is_finished_is_told_after_an_abort() {
+    let runtime = runtime(3);
+    watched(|| {
+        runtime.block_on(async |root| {
+            let begun = &*root.alloc(Gate::new());
+            let above = root.scope(async move |above| {
+                above
+                    .scope(async move |waits| {
+                        let x = waits.spawn(pending::<()>());
+                        waits
+                            .scope(async move |_| {
+                                begun.open();
+                                while !x.is_finished() {
+                                    std::thread::yield_now();
+                                }
+                            })
+                            .await;
+                    })
+                    .await;
+            });
+            begun.pass().await;
+            root.abort_children();
+            assert!(!poll_end(above).await);
+        });
+    });
+}
+
+#[test]
+fn a_computation_that_asks_a_scope_above_for_the_cause_is_told() {
+    let runtime = runtime(3);
+    watched(|| {
+        runtime.block_on(async |root| {
+            let begun = &*root.alloc(Gate::new());
+            let scope = root.scope(async move |above| {
+                above
+                    .scope(async move |_| {
+                        begun.open();
+                        while above.cause().is_none() {
+                            std::thread::yield_now();
+                        }
+                    })
+                    .await;
+            });
+            begun.pass().await;
+            root.cancel(NEVER);
+            scope.await;
+        });
+    });
+}
+
+#[test]
+fn a_computation_that_asks_whether_it_is_cancelled_is_told() {
+    let runtime = runtime(4);
+    watched(|| {
+        runtime.block_on(async |root| {
+            let begun = &*root.alloc(Gate::new());
+            let told = &*root.alloc(AtomicBool::new(false));
+            let scope = root.scope(async move |above| {
+                above.spawn(async move {
+                    while !treescope::current::is_cancelled() {
+                        std::thread::yield_now();
+                    }
+                    told.store(true, Ordering::SeqCst);
+                });
+                above
+                    .scope(async move |_| {
+                        begun.open();
+                        while !told.load(Ordering::SeqCst) {
+                            std::thread::yield_now();
+                        }
+                    })
+                    .await;
+            });
+            begun.pass().await;
+            root.cancel(NEVER);
+            scope.await;
+        });
+    });
+}
+
+#[test]
+fn a_thread_that_blocks_on_a_channel_of_a_child_is_let_go_when_an_abort_drops_that() {
+    let runtime = runtime(3);
+    watched(|| {
+        runtime.block_on(async |root| {
+            let begun = &*root.alloc(Gate::new());
+            let above = root.scope(async move |above| {
+                above
+                    .scope(async move |waits| {
+                        let (tx, rx) = std::sync::mpsc::channel::<()>();
+                        waits.spawn(async move {
+                            let _tx = tx;
+                            pending::<()>().await
+                        });
+                        waits
+                            .scope(async move |_| {
+                                begun.open();
+                                let _ = rx.recv();
+                            })
+                            .await;
+                    })
+                    .await;
+            });
+            begun.pass().await;
+            root.abort_children();
+            assert!(!poll_end(above).await);
+        });
+    });
+}
+
+#[test]
+fn the_scopes_above_an_aborted_one_in_its_cleanup_are_reached_by_an_abort() {
+    each_runtime(|runtime, _| {
+        runtime.block_on(async |root| {
+            let gate = &*root.alloc(Gate::new());
+            let begun = &*root.alloc(Gate::new());
+            let above = root.scope(async move |above| {
+                above
+                    .scope(async move |waits| {
+                        let _dropped = OnDrop::new(move || gate.open());
+                        waits
+                            .scope(async move |below| {
+                                below.defer(NEVER, async move {
+                                    begun.open();
+                                    gate.pass().await;
+                                });
+                                below.abort();
+                            })
+                            .await;
+                    })
+                    .await;
+            });
+            begun.pass().await;
+            root.abort_children();
+            assert!(!poll_end(above).await);
         });
     });
 }

@@ -246,7 +246,9 @@ where
                 self.as_mut().drop_body(value);
             }
             // A scope below wakes this task when it ends, and so do cancels until then: see `tree/listing.rs`.
-            Ok(Poll::Pending) if has_asked && !self.node().is_listed() => return Poll::Pending,
+            Ok(Poll::Pending) if has_asked && !self.node().is_listed() && self.node().is_undisturbed() => {
+                return Poll::Pending;
+            }
             Ok(Poll::Pending) => {
                 if self.park(cx) == Park::Parked {
                     return Poll::Pending;
@@ -356,15 +358,15 @@ where
     }
 
     fn park(self: &Pin<&mut Self>, cx: &mut Context<'_>) -> Park {
-        if self.node().is_listed() && self.node().is_still_parked() {
+        let park = if self.node().is_listed() && self.node().is_still_parked() {
             // As in `Child::poll`.
-            return Park::Parked;
-        }
-        let park = self.as_ref().pinned_node().park_self();
-        // What the scope above asked for between this poll's look and now: a cancel that found no link on its list wakes
-        // nobody, so nobody but this task can pass it on.
-        self.look(cx);
-        park
+            Park::Parked
+        } else {
+            self.as_ref().pinned_node().park_self()
+        };
+        // What this poll itself has asked of the scope, and what the scope above asked for between this poll's look and now: a cancel
+        // that found no link on its list wakes nobody, so nobody but this task can pass it on.
+        if self.look(cx) { Park::Aborted } else { park }
     }
 }
 

@@ -25,7 +25,7 @@
 //!
 //! A child that was parked before skips the lock if it sees no mark. If it just misses one, the cancel is about to take
 //! its link off the list and to wake it, while it is still running: it is polled again, and sees the mark then.
-//! A child that is queued is not on the list; it reads the mark before its next poll. The node's own task is reached
+//! A child that is queued and has not parked is not on the list; it reads the mark before its next poll. The node's own task is reached
 //! through its link on *its* parent's list in the same way, if it is there: a scope that waits for scopes below need not be
 //! ([`super::listing`]).
 //!
@@ -47,6 +47,7 @@ use super::parked::Link;
 use super::setup::Label;
 use super::state::{Mark, Orders};
 use super::watchers::Watchers;
+use crate::context;
 
 /// What [`Node::park`] found.
 #[must_use]
@@ -78,6 +79,8 @@ impl Node {
         }
         // SAFETY: by contract; the lock is held.
         unsafe { held.parked.insert(link, None, waker) };
+        drop(held);
+        self.list_path();
         Park::Parked
     }
 
@@ -96,15 +99,17 @@ impl Node {
     /// [`park`](Self::park) for the node's own task: wakes come from a cancel of the parent or of the node itself.
     pub(crate) fn park_self(self: Pin<&Self>) -> Park {
         let Some((parent, _)) = self.above() else { return Park::Parked };
-        {
-            let mut held = parent.held.lock();
-            if self.is_aborted() || (parent.orders() == Orders::Abort && !self.is_shielded()) {
-                return Park::Aborted;
-            }
+        let mut held = parent.held.lock();
+        let park = if self.is_aborted() || (parent.orders() == Orders::Abort && !self.is_shielded()) {
+            Park::Aborted
+        } else {
             self.enter_list(&mut held.parked);
-        }
+            Park::Parked
+        };
+        drop(held);
+        // An aborted scope may park, too, in its cleanup.
         parent.list_path();
-        Park::Parked
+        park
     }
 
     /// Whether a task that was parked is parked still: no mark has taken it off its list.
@@ -129,7 +134,7 @@ impl Node {
         self.state.is(Mark::Aborted)
     }
 
-    /// Whether a cancel has been requested, or more.
+    /// Whether a cancel has been requested, or more, and has come down to this node.
     #[inline]
     pub(crate) fn is_cancelled(&self) -> bool {
         self.state.is(Mark::Requested)
@@ -197,8 +202,11 @@ impl Node {
         self.sched().nudge();
     }
 
-    /// Wakes the node's own task, be it on a list or not.
+    /// Wakes the node's own task, be it on a list or not, unless it is being polled here: it looks before it parks.
     fn wake_owner(&self) {
+        if context::is_own_task_of(self) {
+            return;
+        }
         match &self.up {
             Up::Root(signal) => signal.wake_by_ref(),
             // SAFETY: the node, which is alive during the call, lies in the task.

@@ -10,14 +10,16 @@
 //!                 listed ◀────────────── unlisted ◀── unlisted ◀── … ◀── queued or running
 //!                   ▲         asked         │   asked                          │
 //!   cancel, by the list                     └───────────── list_path ◀─────────┘ Node::hear, at each poll of a scope
-//!                                                                                Node::park_self, when a scope parks on a list
+//!                                                                                Node::park, park_self: when somebody parks on a list
 //! ```
 //!
 //! The scope that it has asked has not ended, and is itself queued, running, listed, or unlisted, having asked another one. Going
 //! on like this one comes to a scope that is queued or running, or to one on a list. So these are seen to:
 //!
-//! 1. **A scope that parks on a list puts all scopes above it on theirs** ([`Node::list_path`]), from below to above, up to the first
-//!    that is listed. What is above a listed scope is listed, or about to be by the thread that did so below.
+//! 1. **Whoever parks on a list puts all scopes above it on theirs** ([`Node::list_path`]), from below to above, up to the first
+//!    that is listed. What is above a listed scope is listed, or about to be by the thread that did so below. (To reach everybody in the
+//!    end it would do if scopes did so. A plain child does because what computes meanwhile, without an await, may be waiting for
+//!    that child.)
 //! 2. **Whoever is put on a list looks for the mark that the cancel of that list has left** ([`cancel`](super::cancel): mark first, then
 //!    the list; list first, then the mark), and if there is one the scope is woken. So it does not matter which of the two came first.
 //! 3. **A scope that goes on and never parks hears of it.** Each mark is counted, in one number a runtime ([`MarksMade`]), and a scope that
@@ -29,13 +31,17 @@
 //! comes down by the lists, and is counted anew at every level.
 //!
 //! When the one it has asked ends, the scope is polled, and goes on to ask another, or parks on the list. A mark of its own wakes its
-//! task directly. Plain children have no part in this: a parked one is on its scope's list, and reached when that scope is.
+//! task directly.
+//!
+//! A poll that does not end may still wait for a cancel. So the path is listed, too, for whoever asks whether there is one
+//! ([`Node::hears_of_cancel`], [`Node::watch`]), sets a mark ([`Node::tell`]), or blocks in another root (`context::enter`).
 //!
 //! # What this costs
 //!
-//! A cancel that comes while the last of such a path computes without an await reaches the scopes on the path when that poll is over, and not
-//! before; it drops their bodies then. Their end had to wait for it anyway. Rejected: a walk over what the workers are running, which
-//! would have to keep that alive.
+//! A cancel that comes while the last of such a path lies in a queue, or computes without an await, reaches the scopes on the path when
+//! that poll comes or is over, and not before; it drops their bodies then. Their end had to wait for it anyway. But a poll that blocks its
+//! thread, by means that are not this crate's, until the *body* of a scope above is dropped, waits for ever if nobody on the path has ever
+//! parked. Rejected: a walk over what the workers are running, which would have to keep that alive.
 //!
 //! Models: `listing::*`.
 
@@ -44,11 +50,15 @@ use std::ptr::NonNull;
 use super::node::{Node, NodeRef, Up};
 use super::parked::ParkedList;
 use super::state::Orders;
+use crate::context;
 use crate::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 /// How many marks have been made in a runtime.
 ///
-/// It wraps: a scope would have to be polled at no other time than after so many marks to miss them.
+/// It wraps: no scope of a path would have to be polled at any other time than after so many marks for them to be missed.
+///
+/// A line of memory of its own: every poll of a scope reads it, and what else a scheduler holds is written often.
+#[repr(align(64))]
 pub(crate) struct MarksMade(AtomicU32);
 
 impl MarksMade {
@@ -89,8 +99,9 @@ impl Listed {
 
     #[inline]
     fn is(&self) -> bool {
-        // Relaxed: to the scope's end, which must not miss it, it was noted by the scope itself or by somebody below who has ended.
-        // To others it is a hint: whoever misses it finds the scope on the list, under the lock.
+        // Relaxed: to the scope's end, which must not miss it, it was noted by the scope itself, or by somebody below, or a thread
+        // that one of these waited for, before they were counted out. To others it is a hint: whoever misses it finds the scope on
+        // the list, under the lock.
         self.0.load(Ordering::Relaxed)
     }
 }
@@ -111,13 +122,23 @@ impl Node {
     /// Counts a mark that the node has got.
     pub(super) fn tell(&self) {
         self.sched().marks().one_more();
+        // Whoever sets a mark may go on to wait, without an await, for what it brings about.
+        if let Some(node) = context::current_node() {
+            node.hear();
+        }
+    }
+
+    /// Whether a cancel has been requested of the node, for whoever asks again and again.
+    pub(crate) fn hears_of_cancel(&self) -> bool {
+        self.hear();
+        self.is_cancelled()
     }
 
     /// Sees to it that a mark above comes down to the node, if any may have been made since it was opened.
     #[inline]
     pub(crate) fn hear(&self) {
-        if self.heard != self.sched().marks().so_far() {
-            self.list_path();
+        if !self.is_listed() && self.heard != self.sched().marks().so_far() {
+            self.list_path_slow();
         }
     }
 
@@ -131,7 +152,8 @@ impl Node {
 
     #[cold]
     fn list_path_slow(&self) {
-        // SAFETY: the node is alive during the call, and so is all above it.
+        // SAFETY: used in this function. The caller is the node's own task, or somebody below, or a thread that one of these waits
+        // for: the node is alive, and so is all above it.
         let mut at: NodeRef = unsafe { self.to_ref() };
         while !at.is_listed()
             && let Some(parent) = at.list()
@@ -147,7 +169,7 @@ impl Node {
         self.enter_list(&mut held.parked);
         drop(held);
         if parent.orders() != Orders::GoOn {
-            // SAFETY: the caller is the node's own task, or somebody below, whom it waits for.
+            // SAFETY: the node, which is alive during the call, lies in the task.
             unsafe { task.wake() };
             // Whoever asks whether it is cancelled may go on asking, and have this worker to itself.
             self.sched().nudge();
@@ -155,7 +177,7 @@ impl Node {
         Some(*parent)
     }
 
-    /// Puts the node on `list`, the one above. Called by the node's own task, or by somebody below.
+    /// Puts the node on `list`, the one above.
     pub(super) fn enter_list(&self, list: &mut ParkedList) {
         let Up::Scope { task, link, .. } = &self.up else { return };
         // SAFETY: the node lies in the task, and is alive during the call.

@@ -393,17 +393,16 @@ impl<'scope, 'env> Scope<'scope, 'env> {
 
     /// Whether a cancel has been requested, or the scope aborted.
     pub fn is_cancelled(&self) -> bool {
-        self.node.hear();
-        self.node.is_cancelled()
+        self.node.hears_of_cancel()
     }
 
     /// Why the scope is being cancelled; `None` if it is not.
     pub fn cause(&self) -> Option<Cause> {
-        if self.node.is_cancelled() { self.node.cause() } else { None }
+        if self.node.hears_of_cancel() { self.node.cause() } else { None }
     }
 
     /// Forces the scope to end: its body and all descendants are dropped at their next await. A scope below that waits for
-    /// scopes further below is told when what runs there comes to an await.
+    /// scopes further below is told when what runs or is queued there comes to an await.
     ///
     /// Whoever awaits the scope's handle is told that there is no value by an unwind without a message; so this
     /// is for a scope whose value nobody needs. Idempotent.
