@@ -62,8 +62,9 @@ impl WakeState {
         // that this load misses is still counted when the poll is over.)
         let now = self.0.load(Ordering::Acquire);
         if now > 1 {
-            // Woken more than once before its turn, which comes now. Acquire: as above.
-            self.0.fetch_sub(now - 1, Ordering::Acquire);
+            // Woken more than once before its turn, which comes now. Relaxed: the load has seen the wakes that are taken off here;
+            // one that has come since stays.
+            self.0.fetch_sub(now - 1, Ordering::Relaxed);
         }
     }
 
