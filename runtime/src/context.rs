@@ -51,7 +51,8 @@ struct Context {
     body: Cell<Option<Body>>,
     /// The parent of the task that is being run.
     parent: Cell<Option<NodeRef>>,
-    /// The scope that what is being polled belongs to, and the link of the child, if it is one: alive while it is here.
+    /// The scope that what is being polled belongs to, and the link of the child, if it is one: alive while user code runs in the poll
+    /// (between the task's last step and `finish_run`, when another thread may have ended it, none does).
     current: Cell<Option<(NodeRef, Option<NonNull<Link>>)>>,
     budget: Budget,
     /// Ids for the scopes that this thread opens.

@@ -360,6 +360,39 @@ fn whoever_aborts_and_then_blocks_on_a_childs_handle_is_let_go() {
 }
 
 #[test]
+fn whoever_aborts_second_and_then_waits_for_a_body_above_to_be_dropped_is_let_go() {
+    let runtime = runtime(3);
+    watched(|| {
+        runtime.block_on(async |root| {
+            let begun = &*root.alloc(Gate::new());
+            let aborted = &*root.alloc(Gate::new());
+            let dropped = &*root.alloc(Gate::new());
+            let above = root.scope(async move |above| {
+                above.spawn(async move {
+                    begun.pass().await;
+                    above.abort();
+                    aborted.open();
+                });
+                above
+                    .scope(async move |waits| {
+                        let _dropped = OnDrop::new(|| dropped.open());
+                        waits
+                            .scope(async move |_| {
+                                begun.open();
+                                aborted.pass_here();
+                                above.abort();
+                                dropped.pass_here();
+                            })
+                            .await;
+                    })
+                    .await;
+            });
+            assert!(!poll_end(above).await);
+        });
+    });
+}
+
+#[test]
 fn a_root_of_another_runtime_that_waits_for_a_child_is_let_go_by_an_abort() {
     let runtime_a = runtime(3);
     let runtime_b = runtime(1);

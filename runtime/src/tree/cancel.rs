@@ -42,6 +42,7 @@ use std::time::{Duration, Instant};
 
 use super::cause::{Cause, CauseKind, panic_message};
 use super::failure::{self, Cancelled, Payload};
+use super::listing;
 use super::node::{Node, Rare, Up};
 use super::parked::Link;
 use super::setup::Label;
@@ -167,6 +168,7 @@ impl Node {
 
     /// Requests a cancel, and an abort `grace` later.
     pub(crate) fn request(&self, grace: Duration, cause: impl FnOnce(&Self) -> Cause) {
+        listing::list_canceller();
         self.record(cause);
         self.abort_after(grace);
         self.spread(Mark::Requested);
@@ -174,6 +176,7 @@ impl Node {
 
     /// Aborts: body and children are dropped at their next await. Idempotent.
     pub(crate) fn abort(&self, cause: impl FnOnce(&Self) -> Cause) {
+        listing::list_canceller();
         if !self.is_aborted() {
             self.record(cause);
             self.spread(Mark::Aborted);
@@ -182,6 +185,7 @@ impl Node {
 
     /// Aborts the children, but not the body.
     pub(crate) fn abort_children(&self) {
+        listing::list_canceller();
         self.spread(Mark::ChildrenAborted);
     }
 

@@ -31,10 +31,11 @@
 //! comes down by the lists, and is counted anew at every level.
 //!
 //! When the one it has asked ends, the scope is polled, and goes on to ask another, or parks on the list. A mark of its own wakes its
-//! task directly.
+//! task directly, unless its own poll sets it: it looks before it parks.
 //!
 //! A poll that does not end may still wait for a cancel. So the path is listed, too, for whoever asks whether there is one
-//! ([`Node::hears_of_cancel`], [`Node::watch`]), sets a mark ([`Node::tell`]), or blocks in another root (`context::enter`).
+//! ([`Node::hears_of_cancel`], [`Node::watch`]), and for a task that cancels some scope ([`list_canceller`]) or blocks in another root
+//! (`context::enter`).
 //!
 //! # What this costs
 //!
@@ -106,6 +107,14 @@ impl Listed {
     }
 }
 
+/// Puts the path of whoever cancels some scope, if it is a task, on the lists: it may go on to wait, without an await, for what the cancel
+/// brings about, be it the first to cancel that scope or not.
+pub(super) fn list_canceller() {
+    if let Some(node) = context::current_node() {
+        node.list_path();
+    }
+}
+
 impl Node {
     /// Whether the node's own task was ever put on the list above. So is the root, above which there is none.
     #[inline]
@@ -122,10 +131,6 @@ impl Node {
     /// Counts a mark that the node has got.
     pub(super) fn tell(&self) {
         self.sched().marks().one_more();
-        // Whoever sets a mark may go on to wait, without an await, for what it brings about.
-        if let Some(node) = context::current_node() {
-            node.hear();
-        }
     }
 
     /// Whether a cancel has been requested of the node, for whoever asks again and again.

@@ -14,7 +14,7 @@
 //! ```
 //!
 //! `held` is behind one lock, taken once when a child first parks and once when a parked child ends, never for a
-//! child that does not park, unless a cancel is about ([`super::listing`]). No user code runs under it: wakers on the list are the runtime's own; payloads, values
+//! child that does not park, unless it is for a cancel's sake ([`super::listing`]). No user code runs under it: wakers on the list are the runtime's own; payloads, values
 //! and users' wakers are dropped or called after the lock is released. One lock of one node at a time; the one
 //! exception, naming survivors, goes down the tree only ([`super::survivors`]).
 //!

@@ -123,8 +123,8 @@ impl Link {
 
     /// Called under the lock, or by a child for its own link, or by the link's owner when it drops it.
     fn tagged(&self) -> Tagged {
-        // SAFETY: a child's is not written any more; a scope's is written under the lock, by those below it, who are gone when it is
-        // dropped.
+        // SAFETY: a child's is not written any more; a scope's is written under the lock, by its own task or for those below it, who
+        // are gone when it is dropped.
         self.owner.with(|owner| unsafe { *owner })
     }
 

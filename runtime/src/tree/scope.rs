@@ -391,7 +391,7 @@ impl<'scope, 'env> Scope<'scope, 'env> {
         Cancelled { node: &self.node, watch: None }
     }
 
-    /// Whether a cancel has been requested, or the scope aborted.
+    /// Whether a cancel has been requested, or the scope aborted. To be woken when one is, await [`cancelled`](Scope::cancelled).
     pub fn is_cancelled(&self) -> bool {
         self.node.hears_of_cancel()
     }

@@ -180,7 +180,8 @@ impl NodeState {
 
     /// Notes that the node's own task has an instant to keep.
     pub(crate) fn set_timed(&self) {
-        // Relaxed: the instant lies behind the node's lock, and whoever sets this wakes the task afterwards.
+        // Relaxed: the instant lies behind the node's lock, and whoever sets this wakes the task afterwards, or is the task, which looks before it
+        // parks.
         self.0.fetch_or(TIMED, Ordering::Relaxed);
     }
 
@@ -195,7 +196,7 @@ impl NodeState {
     #[inline]
     pub(crate) fn is_undisturbed(&self) -> bool {
         // Relaxed: whoever finds something looks again, with `is` and `orders`. A mark that its setter has woken the task for
-        // is not missed, for the wake comes before the poll that looks.
+        // is not missed, for the wake comes before the poll that looks; nor is one that the task's own poll has set.
         self.0.load(Ordering::Relaxed) & (REQUESTED | ABORTED | CHILDREN_ABORTED | TIMED) == 0
     }
 

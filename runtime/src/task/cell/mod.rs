@@ -1,7 +1,7 @@
 //! A task's memory: making, queueing and running it, and the output's way to the handle.
 //!
 //! - [`of_child`]: a future's task, one of async-task's
-//! - [`of_scope`]: a scope's task, in a cell of our own; [`state`] has its two words
+//! - [`of_scope`]: a scope's task, in a cell of our own; [`state`] has its words
 //!
 //! What outlives what, in both:
 //!

@@ -17,8 +17,8 @@
 //!   leave_to_above, from Live: the end, whichever way it comes to that, wakes the scope above.
 //! ```
 //!
-//! Whoever wakes a parked task makes the count one and queues it, so that its next poll begins with a look and changes nothing. A task
-//! that has ended keeps its count: whoever wakes it then finds nothing to do.
+//! Whoever wakes a parked task makes the count one and queues it, so that its next poll begins with a look and changes nothing. The
+//! count of a task that has ended never falls again: whoever wakes it then finds nothing to do.
 
 use crate::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
