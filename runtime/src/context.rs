@@ -19,6 +19,7 @@ use crate::sched::budget::Budget;
 use crate::sched::worker::Worker;
 use crate::sync::Arc;
 use crate::tree::id::Block;
+use crate::tree::listing;
 use crate::tree::node::{Node, NodeRef};
 use crate::tree::parked::Link;
 use crate::tree::setup::Label;
@@ -93,10 +94,7 @@ pub(crate) struct Entered {
 }
 
 fn enter(sched: SchedRef, worker: Option<NonNull<Worker>>) -> Entered {
-    // Whoever blocks in a root hears of no cancel meanwhile, and may wait for what one does.
-    if let Some(node) = current_node() {
-        node.list_path();
-    }
+    listing::list_current();
     // A worker of another scheduler that blocks in a root may wait for a task that it has woken itself: its mates are told.
     let blocked = CONTEXT.with(|context| context.worker.get().and(context.sched.get()));
     if let Some(blocked) = blocked {

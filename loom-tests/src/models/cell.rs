@@ -15,6 +15,7 @@ use loom::thread;
 use treescope::JoinHandle;
 use treescope::model::{Borrowed, Signal, Way, Yard, on_another_thread};
 
+use super::scope_handle::poll_once;
 use super::{ALL, Model};
 use crate::bugs::{
     ABOVE_FORGOTTEN, CELL, SILENT_OUTPUT, SILENT_WAKE, SPLIT_LEAVE_TO_ABOVE, SPLIT_LEAVE_WAKER,
@@ -170,14 +171,14 @@ type Thread = thread::JoinHandle<()>;
 
 /// Threads that a task starts, for the model to wait for.
 #[derive(Clone, Default)]
-struct Started(StdArc<StdMutex<Vec<Thread>>>);
+pub(super) struct Started(StdArc<StdMutex<Vec<Thread>>>);
 
 impl Started {
-    fn start(&self, f: impl FnOnce() + Send + 'static) {
+    pub(super) fn start(&self, f: impl FnOnce() + Send + 'static) {
         self.0.lock().expect("nobody panics").push(thread::spawn(f));
     }
 
-    fn wait(&self) {
+    pub(super) fn wait(&self) {
         let threads = std::mem::take(&mut *self.0.lock().expect("nobody panics"));
         threads.into_iter().for_each(|thread| thread.join().expect("no thread panics"));
     }
@@ -214,7 +215,7 @@ fn run_all(way: Way) {
     }
 }
 
-fn first(way: Way) {
+pub(super) fn first(way: Way) {
     way.next().expect("the scope was spawned").run();
 }
 
@@ -233,7 +234,7 @@ fn run_through(way: Way, started: &Started) {
 }
 
 /// `Pending` once, after `f` was called with the waker.
-async fn once_pending(f: impl FnOnce(&Waker)) {
+pub(super) async fn once_pending(f: impl FnOnce(&Waker)) {
     let mut f = Some(f);
     poll_fn(|cx: &mut Context<'_>| match f.take() {
         Some(f) => {
@@ -439,8 +440,7 @@ fn given_away(waits: bool) {
         let mut below = scope.scope(async move |_| Borrowed::new());
         let run = way.next().expect("the scope was spawned");
         start.start(move || run.run());
-        let polled = poll_fn(|cx| Poll::Ready(Pin::new(&mut below).poll(cx))).await;
-        if polled.is_pending() {
+        if !poll_once(&mut below).await {
             on_another_thread(move || drop(Signal::new().block_on(below)));
             if waits {
                 once_pending(|_| ()).await;

@@ -1,15 +1,14 @@
 //! Scopes that wait for scopes below and are on no list (`runtime/src/tree/listing.rs`): a cancel reaches them, and their ends find
 //! themselves on the lists that somebody below has put them on.
 
-use std::future::{pending, poll_fn};
-use std::pin::Pin;
-use std::sync::Arc as StdArc;
-use std::sync::Mutex as StdMutex;
-use std::task::Poll;
+use std::future::pending;
+use std::task::Waker;
 
 use loom::thread;
-use treescope::model::{Root, Yard};
+use treescope::model::{Root, Way, Yard};
 
+use super::cell::{Started, first, once_pending};
+use super::scope_handle::poll_once;
 use super::whole::{abort_beside, runtime};
 use super::{ALL, Model};
 use crate::bugs::{ABOVE_FORGOTTEN, LISTING, NO_MARK};
@@ -87,7 +86,7 @@ fn abort_against_end_below() {
             scope.scope(async move |one| {
                 let _last = last;
                 let mut below = one.scope(async move |_| ());
-                poll_fn(|cx| Poll::Ready(Pin::new(&mut below).poll(cx).is_ready())).await;
+                poll_once(&mut below).await;
                 drop(below);
                 pending::<()>().await;
             });
@@ -103,7 +102,7 @@ fn heard_is_seen() {
         child.end();
     });
     if root.marks() != 0 {
-        assert!(root.is_marked(), "a mark is counted before it is there");
+        assert!(root.is_cancelled(), "a mark is counted before it is there");
     }
     let waker = root.waker();
     root.drain(&waker);
@@ -111,41 +110,29 @@ fn heard_is_seen() {
     canceller.join().unwrap();
 }
 
+/// Runs what is queued until nothing is: the scopes of a path may be at the same time.
+fn run_all(way: Way) {
+    while let Some(run) = way.next() {
+        run.run();
+    }
+}
+
 fn put_on_a_list_by_another() {
     let yard = Yard::new();
-    let way = yard.way();
-    let started = StdArc::new(StdMutex::new(None));
+    let (way, started) = (yard.way(), Started::default());
     let start = started.clone();
     let handle = way.scope().scope(async move |one| {
-        let below = one.scope(async move |_| {
-            let mut woken = false;
-            poll_fn(|cx| {
-                if std::mem::replace(&mut woken, true) {
-                    return Poll::Ready(());
-                }
-                cx.waker().wake_by_ref();
-                Poll::Pending
-            })
-            .await;
-        });
+        let below = one.scope(async move |_| once_pending(Waker::wake_by_ref).await);
         let run = way.next().expect("the scope was spawned");
-        let runner = thread::spawn(move || {
+        start.start(move || {
             run.run();
-            while let Some(run) = way.next() {
-                run.run();
-            }
+            run_all(way);
         });
-        *start.lock().expect("nobody panics") = Some(runner);
         below.await;
     });
-    way.next().expect("the scope was spawned").run();
-    while let Some(run) = way.next() {
-        run.run();
-    }
-    let runner = started.lock().expect("nobody panics").take().expect("it has been polled");
-    runner.join().expect("no thread panics");
-    while let Some(run) = way.next() {
-        run.run();
-    }
+    first(way);
+    run_all(way);
+    started.wait();
+    run_all(way);
     assert!(handle.is_finished());
 }

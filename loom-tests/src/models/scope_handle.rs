@@ -105,7 +105,7 @@ fn poll_with<T>(handle: &mut JoinHandle<'_, T>, waker: &Waker) -> bool {
 }
 
 /// Polls the handle once with the caller's own waker.
-async fn poll_once<T>(handle: &mut JoinHandle<'_, T>) -> bool {
+pub(super) async fn poll_once<T>(handle: &mut JoinHandle<'_, T>) -> bool {
     poll_fn(|cx| Poll::Ready(poll_with(handle, cx.waker()))).await
 }
 

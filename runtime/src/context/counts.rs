@@ -55,6 +55,12 @@ impl Context {
         }
     }
 
+    /// The body that is being polled on this thread, if it is `node`'s.
+    #[inline]
+    fn body_of(&self, node: &Node) -> Option<Body> {
+        self.body.get().filter(|body| std::ptr::eq(&*body.node, node))
+    }
+
     fn count_out(&self, node: NodeRef, n: u64) {
         self.to_count_out.set(None);
         // A parent that wakes up has waited for these ends; `is_ending` says so. It does not say whose: the node may be gone
@@ -129,10 +135,8 @@ pub(crate) fn leave_body(before: Option<Body>) -> bool {
 #[inline]
 pub(crate) fn note_asked(node: NodeRef) {
     CONTEXT.with(|context| {
-        if let Some(body) = context.body.get()
-            && body.node == node
-        {
-            context.body.set(Some(Body { node, tally: body.tally | ASKED }));
+        if let Some(body) = context.body_of(&node) {
+            context.body.set(Some(Body { tally: body.tally | ASKED, ..body }));
         }
     });
 }
@@ -140,7 +144,7 @@ pub(crate) fn note_asked(node: NodeRef) {
 /// Whether the body of `node` is being polled on this thread.
 #[inline]
 pub(crate) fn is_body_of(node: &Node) -> bool {
-    CONTEXT.with(|context| context.body.get().is_some_and(|body| std::ptr::eq(&*body.node, node)))
+    CONTEXT.with(|context| context.body_of(node).is_some())
 }
 
 /// Puts off counting in a child that the body being polled has spawned, to [`leave_body`]. Returns `true`.
@@ -159,9 +163,7 @@ pub(crate) fn put_off_child_added(node: &Node) -> bool {
 /// Counts in what the body of `node`, being polled on this thread, has put off so far.
 pub(crate) fn count_in(node: &Node) {
     CONTEXT.with(|context| {
-        if let Some(body) = context.body.get()
-            && std::ptr::eq(&*body.node, node)
-        {
+        if let Some(body) = context.body_of(node) {
             context.body.set(Some(Body { tally: body.tally & ASKED, ..body }));
             node.children_added(body.spawned());
         }
@@ -171,9 +173,11 @@ pub(crate) fn count_in(node: &Node) {
 /// The children of `node` that this thread has still to count in, less those that it has still to count out.
 pub(crate) fn put_off_of(node: &Node) -> i64 {
     CONTEXT.with(|context| {
-        let put_off = |other: NodeRef, n: u64| if std::ptr::eq(&*other, node) { n as i64 } else { 0 };
-        let to_count_in = context.body.get().map_or(0, |body| put_off(body.node, body.spawned()));
-        let to_count_out = context.to_count_out.get().map_or(0, |(other, n)| put_off(other, n));
-        to_count_in - to_count_out
+        let to_count_in = context.body_of(node).map_or(0, Body::spawned);
+        let to_count_out = match context.to_count_out.get() {
+            Some((other, n)) if std::ptr::eq(&*other, node) => n,
+            _ => 0,
+        };
+        to_count_in as i64 - to_count_out as i64
     })
 }

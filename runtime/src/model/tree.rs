@@ -104,11 +104,6 @@ impl Root {
         self.node().sched().marks().so_far()
     }
 
-    /// Whether the node bears a mark, to whom it matters.
-    pub fn is_marked(&self) -> bool {
-        self.node().orders() != Orders::GoOn
-    }
-
     /// The number that the first failure carried.
     pub fn take_failure(&self) -> Option<usize> {
         self.node().take_failure().map(|payload| *payload.downcast().expect("models fail with numbers"))

@@ -194,12 +194,6 @@ where
         self.node().is_aborted()
     }
 
-    fn pinned_node(self: Pin<&Self>) -> Pin<&Node> {
-        // SAFETY: a projection: the node lies inline in the pinned task, is never moved out of it, and a `Node`
-        // gives out no `&mut` of itself.
-        unsafe { self.map_unchecked(|task| task.scope.node()) }
-    }
-
     /// Calls the body, unless the scope is aborted before it began.
     fn start(mut self: Pin<&mut Self>, aborted: bool) {
         let StageTaken::Start(body) = self.as_mut().project().stage.project_replace(Stage::drain(None))
@@ -351,7 +345,7 @@ where
     /// Leaves the parent's list and notes that the parent is to be told.
     fn end(self: Pin<&mut Self>, output: Option<K::Output>) -> Outcome<K::Output> {
         if self.node().is_listed() {
-            self.as_ref().pinned_node().unpark_self();
+            self.node().unpark_self();
         }
         context::note_ended(context::parent());
         Outcome::new(output)
@@ -362,7 +356,7 @@ where
             // As in `Child::poll`.
             Park::Parked
         } else {
-            self.as_ref().pinned_node().park_self()
+            self.node().park_self()
         };
         // What this poll itself has asked of the scope, and what the scope above asked for between this poll's look and now: a cancel
         // that found no link on its list wakes nobody, so nobody but this task can pass it on.

@@ -35,7 +35,6 @@
 //! arms one timer for the earliest of them ([`Node::keep_time`]). Children keep none.
 
 use std::panic::Location;
-use std::pin::Pin;
 use std::ptr::NonNull;
 use std::task::Waker;
 use std::time::{Duration, Instant};
@@ -98,8 +97,8 @@ impl Node {
     }
 
     /// [`park`](Self::park) for the node's own task: wakes come from a cancel of the parent or of the node itself.
-    pub(crate) fn park_self(self: Pin<&Self>) -> Park {
-        let Some((parent, _)) = self.above() else { return Park::Parked };
+    pub(crate) fn park_self(&self) -> Park {
+        let Some(parent) = self.parent() else { return Park::Parked };
         let mut held = parent.held.lock();
         let park = if self.is_aborted() || (parent.orders() == Orders::Abort && !self.is_shielded()) {
             Park::Aborted
@@ -120,10 +119,10 @@ impl Node {
     }
 
     /// [`unpark`](Self::unpark) for the node's own task.
-    pub(crate) fn unpark_self(self: Pin<&Self>) {
-        if let Some((parent, link)) = self.above() {
+    pub(crate) fn unpark_self(&self) {
+        if let Up::Scope { parent, link, .. } = &self.up {
             // SAFETY: the link lies in this node, whose task is a child of `parent`.
-            unsafe { parent.unpark(link) };
+            unsafe { parent.unpark(NonNull::from(link)) };
         }
     }
 
@@ -168,7 +167,7 @@ impl Node {
 
     /// Requests a cancel, and an abort `grace` later.
     pub(crate) fn request(&self, grace: Duration, cause: impl FnOnce(&Self) -> Cause) {
-        listing::list_canceller();
+        listing::list_current();
         self.record(cause);
         self.abort_after(grace);
         self.spread(Mark::Requested);
@@ -176,7 +175,7 @@ impl Node {
 
     /// Aborts: body and children are dropped at their next await. Idempotent.
     pub(crate) fn abort(&self, cause: impl FnOnce(&Self) -> Cause) {
-        listing::list_canceller();
+        listing::list_current();
         if !self.is_aborted() {
             self.record(cause);
             self.spread(Mark::Aborted);
@@ -185,7 +184,7 @@ impl Node {
 
     /// Aborts the children, but not the body.
     pub(crate) fn abort_children(&self) {
-        listing::list_canceller();
+        listing::list_current();
         self.spread(Mark::ChildrenAborted);
     }
 

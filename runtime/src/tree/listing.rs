@@ -34,8 +34,8 @@
 //! task directly, unless its own poll sets it: it looks before it parks.
 //!
 //! A poll that does not end may still wait for a cancel. So the path is listed, too, for whoever asks whether there is one
-//! ([`Node::hears_of_cancel`], [`Node::watch`]), and for a task that cancels some scope ([`list_canceller`]) or blocks in another root
-//! (`context::enter`).
+//! ([`Node::hears_of_cancel`], [`Node::watch`]), and for a task that cancels some scope or blocks in another root
+//! ([`list_current`]).
 //!
 //! # What this costs
 //!
@@ -107,9 +107,9 @@ impl Listed {
     }
 }
 
-/// Puts the path of whoever cancels some scope, if it is a task, on the lists: it may go on to wait, without an await, for what the cancel
-/// brings about, be it the first to cancel that scope or not.
-pub(super) fn list_canceller() {
+/// Puts the path of the task that is being polled on this thread, if any, on the lists. Called by whoever may go on to wait, without an
+/// await, for what a cancel brings about: it cancels some scope, be it the first to do so or not, or blocks in another root.
+pub(crate) fn list_current() {
     if let Some(node) = context::current_node() {
         node.list_path();
     }

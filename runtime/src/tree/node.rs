@@ -14,9 +14,9 @@
 //! ```
 //!
 //! `held` is behind one lock, taken once when a child first parks and once when a parked child ends, never for a
-//! child that does not park, unless it is for a cancel's sake ([`super::listing`]). No user code runs under it: wakers on the list are the runtime's own; payloads, values
-//! and users' wakers are dropped or called after the lock is released. One lock of one node at a time; the one
-//! exception, naming survivors, goes down the tree only ([`super::survivors`]).
+//! child that does not park, unless it is for a cancel's sake ([`super::listing`]). No user code runs under it: wakers on the
+//! list are the runtime's own; payloads, values and users' wakers are dropped or called after the lock is released. One lock of
+//! one node at a time; the one exception, naming survivors, goes down the tree only ([`super::survivors`]).
 //!
 //! This file: children and the end. How a cancel goes down and a failure up is in [`super::cancel`].
 //!
@@ -177,7 +177,7 @@ impl Node {
         signal: StdArc<RootSignal>,
         location: &'static Location<'static>,
     ) -> Self {
-        Self::new(sched, 0, Listed::root(), Up::Root(signal), None, location)
+        Self::new(sched, Up::Root(signal), None, location)
     }
 
     /// The node of `task`, below `parent`.
@@ -187,18 +187,14 @@ impl Node {
         setup: Option<Box<Setup>>,
         location: &'static Location<'static>,
     ) -> Self {
-        let up = Up::Scope { parent, task, link: Link::of_scope() };
-        Self::new(parent.sched, parent.heard_below(), Listed::not_yet(), up, setup, location)
+        Self::new(parent.sched, Up::Scope { parent, task, link: Link::of_scope() }, setup, location)
     }
 
-    fn new(
-        sched: SchedRef,
-        heard: u32,
-        listed: Listed,
-        up: Up,
-        setup: Option<Box<Setup>>,
-        location: &'static Location<'static>,
-    ) -> Self {
+    fn new(sched: SchedRef, up: Up, setup: Option<Box<Setup>>, location: &'static Location<'static>) -> Self {
+        let (heard, listed) = match &up {
+            Up::Root(_) => (0, Listed::root()),
+            Up::Scope { parent, .. } => (parent.heard_below(), Listed::not_yet()),
+        };
         let state = NodeState::new();
         if setup.as_ref().is_some_and(|setup| setup.deadline.is_some()) {
             state.set_timed();
@@ -261,14 +257,6 @@ impl Node {
         match &self.up {
             Up::Root(_) => None,
             Up::Scope { task, .. } => Some(*task),
-        }
-    }
-
-    /// The scope above, and this node's link on its list. `None` for the root.
-    pub(super) fn above(&self) -> Option<(NodeRef, NonNull<Link>)> {
-        match &self.up {
-            Up::Root(_) => None,
-            Up::Scope { parent, link, .. } => Some((*parent, NonNull::from(link))),
         }
     }
 

@@ -180,8 +180,8 @@ impl NodeState {
 
     /// Notes that the node's own task has an instant to keep.
     pub(crate) fn set_timed(&self) {
-        // Relaxed: the instant lies behind the node's lock, and whoever sets this wakes the task afterwards, or is the task, which looks before it
-        // parks.
+        // Relaxed: the instant lies behind the node's lock, and whoever sets this wakes the task afterwards, or is the task,
+        // which looks before it parks.
         self.0.fetch_or(TIMED, Ordering::Relaxed);
     }
 

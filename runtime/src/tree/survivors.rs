@@ -1,9 +1,10 @@
 //! Naming what is still alive below a node.
 //!
-//! The only children that a node can enumerate are those on its list of parked ones; the rest are queued or running, or wait for scopes
-//! of which some is ([`super::listing`]), and are counted. To descend into a child scope, its node must stay alive meanwhile: it does while the lock of the list
-//! that its link is on is held, for its task takes the link off before it ends. So the walk holds the locks of a path
-//! from the top down, always in that direction; nothing else holds two at once, so nothing can wait in a circle.
+//! The only children that a node can enumerate are those on its list of parked ones; the rest are queued or running, or wait
+//! for scopes of which some is ([`super::listing`]), and are counted. To descend into a child scope, its node must stay alive
+//! meanwhile: it does while the lock of the list that its link is on is held, for its task takes the link off before it ends.
+//! So the walk holds the locks of a path from the top down, always in that direction; nothing else holds two at once, so
+//! nothing can wait in a circle.
 
 use std::fmt;
 
