@@ -4,24 +4,12 @@
 
 mod common;
 
-use common::{Gate, OnDrop, block_here, caught, each_runtime, runtime, three_deep, throw, thrown, watched};
+use common::{Gate, OnDrop, caught, each_runtime, runtime, three_deep, throw, thrown, wait_here, watched};
 use std::future::pending;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Waker};
 use std::thread;
 use treescope::{JoinHandle, yield_now};
-
-/// Waits on the current thread; `None` if that ends with a panic that printed no message.
-fn wait_here<T>(handle: JoinHandle<'_, T>) -> Option<T> {
-    match catch_unwind(AssertUnwindSafe(|| block_here(handle))) {
-        Ok(value) => Some(value),
-        Err(payload) => {
-            assert!(!payload.is::<&str>() && !payload.is::<String>(), "a panic with a message");
-            None
-        }
-    }
-}
 
 #[test]
 fn a_thread_below_the_root_body_gets_values() {

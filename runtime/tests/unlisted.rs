@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use common::{
     Gate, OnDrop, block_here, caught, each_runtime, each_virtual_runtime, poll_once, runtime, throw, thrown,
-    watched,
+    wait_here, watched,
 };
 use treescope::{JoinHandle, Scope, yield_now};
 
@@ -60,11 +60,6 @@ fn leaves_after(workers: usize, stop: fn(&Scope<'_, '_>)) -> u64 {
     leaves.into_inner() - 1_000
 }
 
-/// Blocks the thread until the child has ended, with a value or without.
-fn block_on_end(handle: JoinHandle<'_, ()>) {
-    let _ = catch_unwind(AssertUnwindSafe(|| block_here(handle)));
-}
-
 /// Waits for a scope that may end without a value.
 async fn poll_end(mut scope: JoinHandle<'_, ()>) -> bool {
     poll_fn(|cx| match catch_unwind(AssertUnwindSafe(|| Pin::new(&mut scope).poll(cx))) {
@@ -72,6 +67,63 @@ async fn poll_end(mut scope: JoinHandle<'_, ()>) -> bool {
         Err(_) => Poll::Ready(false),
     })
     .await
+}
+
+/// Runs a body, whose scope is `$waits`, in a scope that another one awaits, and aborts both when it, or what it spawns, has opened the
+/// gate `$begun`.
+macro_rules! aborted_when_begun {
+    ($runtime:expr, |$begun:ident, $waits:ident| $body:block) => {
+        $runtime.block_on(async |root| {
+            let $begun = &*root.alloc(Gate::new());
+            let above = root.scope(async move |above| {
+                above.scope(async move |$waits| $body).await;
+            });
+            $begun.pass().await;
+            root.abort_children();
+            assert!(!poll_end(above).await);
+        })
+    };
+}
+
+/// The same with a scope below that one, which it awaits after `$before`.
+macro_rules! aborted_when_begun_below {
+    ($runtime:expr, |$begun:ident, $waits:ident| { $($before:tt)* } $below:block) => {
+        aborted_when_begun!($runtime, |$begun, $waits| {
+            $($before)*
+            $waits
+                .scope(async move |_| {
+                    $begun.open();
+                    $below
+                })
+                .await;
+        })
+    };
+}
+
+/// Runs `$below` in a scope that another one awaits, `$above`, and requests a cancel of the root when it has begun. `$above` must end by
+/// that, and does nothing before it awaits but what `$before` says.
+macro_rules! told_of_a_cancel {
+    ($workers:expr, |$above:ident| { $($before:tt)* } $below:block) => {
+        // Workers enough for the scope above, too, which takes the cancel over.
+        let runtime = runtime($workers);
+        watched(|| {
+            runtime.block_on(async |root| {
+                let begun = &*root.alloc(Gate::new());
+                let scope = root.scope(async move |$above| {
+                    $($before)*
+                    $above
+                        .scope(async move |_| {
+                            begun.open();
+                            $below
+                        })
+                        .await;
+                });
+                begun.pass().await;
+                root.cancel(NEVER);
+                scope.await;
+            });
+        });
+    };
 }
 
 #[test]
@@ -163,25 +215,15 @@ fn a_scope_that_drops_the_handle_it_has_polled_is_reached_by_an_abort() {
 #[test]
 fn a_scope_that_gives_the_handle_away_that_it_has_polled_is_reached_by_an_abort() {
     each_runtime(|runtime, ledger| {
-        runtime.block_on(async |root| {
-            let gate = &*root.alloc(Gate::new());
-            let above = root.scope(async move |above| {
-                above
-                    .scope(async move |waits| {
-                        let _item = ledger.item("body");
-                        let mut below = waits.scope(async |_| ());
-                        let _ = poll_once(&mut below).await;
-                        waits.spawn(async move {
-                            below.await;
-                            gate.open();
-                        });
-                        pending::<()>().await;
-                    })
-                    .await;
+        aborted_when_begun!(runtime, |gate, waits| {
+            let _item = ledger.item("body");
+            let mut below = waits.scope(async |_| ());
+            let _ = poll_once(&mut below).await;
+            waits.spawn(async move {
+                below.await;
+                gate.open();
             });
-            gate.pass().await;
-            root.abort_children();
-            assert!(!poll_end(above).await);
+            pending::<()>().await;
         });
         ledger.assert_settled();
     });
@@ -190,22 +232,12 @@ fn a_scope_that_gives_the_handle_away_that_it_has_polled_is_reached_by_an_abort(
 #[test]
 fn a_scope_that_polls_a_handle_with_a_waker_of_nobody_is_reached_by_an_abort() {
     each_runtime(|runtime, ledger| {
-        runtime.block_on(async |root| {
-            let gate = &*root.alloc(Gate::new());
-            let above = root.scope(async move |above| {
-                above
-                    .scope(async move |waits| {
-                        let _item = ledger.item("body");
-                        let mut below = waits.scope(async move |_| gate.open());
-                        let polled = pin!(&mut below).poll(&mut Context::from_waker(Waker::noop()));
-                        assert!(polled.is_pending() || gate.is_open());
-                        pending::<()>().await;
-                    })
-                    .await;
-            });
-            gate.pass().await;
-            root.abort_children();
-            assert!(!poll_end(above).await);
+        aborted_when_begun!(runtime, |gate, waits| {
+            let _item = ledger.item("body");
+            let mut below = waits.scope(async move |_| gate.open());
+            let polled = pin!(&mut below).poll(&mut Context::from_waker(Waker::noop()));
+            assert!(polled.is_pending() || gate.is_open());
+            pending::<()>().await;
         });
         ledger.assert_settled();
     });
@@ -267,46 +299,17 @@ fn whoever_parks_below_scopes_that_wait_is_reached_through_them() {
 
 #[test]
 fn a_computation_that_asks_a_scope_above_whether_it_is_cancelled_is_told() {
-    // A worker for the scope above, which takes the cancel over.
-    let runtime = runtime(2);
-    watched(|| {
-        runtime.block_on(async |root| {
-            let begun = &*root.alloc(Gate::new());
-            let scope = root.scope(async move |above| {
-                above
-                    .scope(async move |_| {
-                        begun.open();
-                        while !above.is_cancelled() {
-                            std::hint::spin_loop();
-                        }
-                    })
-                    .await;
-            });
-            begun.pass().await;
-            root.cancel(NEVER);
-            scope.await;
-        });
+    told_of_a_cancel!(2, |above| {} {
+        while !above.is_cancelled() {
+            std::hint::spin_loop();
+        }
     });
 }
 
 #[test]
 fn a_thread_that_waits_for_a_request_of_a_scope_above_is_told() {
-    let runtime = runtime(2);
-    watched(|| {
-        runtime.block_on(async |root| {
-            let begun = &*root.alloc(Gate::new());
-            let scope = root.scope(async move |above| {
-                above
-                    .scope(async move |_| {
-                        begun.open();
-                        block_here(above.cancelled());
-                    })
-                    .await;
-            });
-            begun.pass().await;
-            root.cancel(NEVER);
-            scope.await;
-        });
+    told_of_a_cancel!(2, |above| {} {
+        block_here(above.cancelled());
     });
 }
 
@@ -314,24 +317,10 @@ fn a_thread_that_waits_for_a_request_of_a_scope_above_is_told() {
 fn a_thread_that_blocks_on_a_childs_handle_below_a_scope_that_waits_is_let_go_by_an_abort() {
     let runtime = runtime(3);
     watched(|| {
-        runtime.block_on(async |root| {
-            let begun = &*root.alloc(Gate::new());
-            let above = root.scope(async move |above| {
-                above
-                    .scope(async move |waits| {
-                        let x = waits.spawn(pending::<()>());
-                        waits
-                            .scope(async move |_| {
-                                begun.open();
-                                block_on_end(x);
-                            })
-                            .await;
-                    })
-                    .await;
-            });
-            begun.pass().await;
-            root.abort_children();
-            assert!(!poll_end(above).await);
+        aborted_when_begun_below!(runtime, |begun, waits| {
+            let x = waits.spawn(pending::<()>());
+        } {
+            assert_eq!(wait_here(x), None);
         });
     });
 }
@@ -348,7 +337,7 @@ fn whoever_aborts_and_then_blocks_on_a_childs_handle_is_let_go() {
                         waits
                             .scope(async move |_| {
                                 above.abort();
-                                block_on_end(x);
+                                assert_eq!(wait_here(x), None);
                             })
                             .await;
                     })
@@ -394,29 +383,13 @@ fn whoever_aborts_second_and_then_waits_for_a_body_above_to_be_dropped_is_let_go
 
 #[test]
 fn a_root_of_another_runtime_that_waits_for_a_child_is_let_go_by_an_abort() {
-    let runtime_a = runtime(3);
-    let runtime_b = runtime(1);
-    let runtime_b = &runtime_b;
+    let (here, other) = (runtime(3), runtime(1));
+    let other = &other;
     watched(|| {
-        runtime_a.block_on(async |root| {
-            let begun = &*root.alloc(Gate::new());
-            let above = root.scope(async move |above| {
-                above
-                    .scope(async move |waits| {
-                        let x = waits.spawn(pending::<()>());
-                        waits
-                            .scope(async move |_| {
-                                begun.open();
-                                let _ =
-                                    catch_unwind(AssertUnwindSafe(|| runtime_b.block_on(async |_| x.await)));
-                            })
-                            .await;
-                    })
-                    .await;
-            });
-            begun.pass().await;
-            root.abort_children();
-            assert!(!poll_end(above).await);
+        aborted_when_begun_below!(here, |begun, waits| {
+            let x = waits.spawn(pending::<()>());
+        } {
+            let _ = catch_unwind(AssertUnwindSafe(|| other.block_on(async |_| x.await)));
         });
     });
 }
@@ -425,80 +398,40 @@ fn a_root_of_another_runtime_that_waits_for_a_child_is_let_go_by_an_abort() {
 fn a_computation_that_asks_whether_a_child_is_finished_is_told_after_an_abort() {
     let runtime = runtime(3);
     watched(|| {
-        runtime.block_on(async |root| {
-            let begun = &*root.alloc(Gate::new());
-            let above = root.scope(async move |above| {
-                above
-                    .scope(async move |waits| {
-                        let x = waits.spawn(pending::<()>());
-                        waits
-                            .scope(async move |_| {
-                                begun.open();
-                                while !x.is_finished() {
-                                    std::thread::yield_now();
-                                }
-                            })
-                            .await;
-                    })
-                    .await;
-            });
-            begun.pass().await;
-            root.abort_children();
-            assert!(!poll_end(above).await);
+        aborted_when_begun_below!(runtime, |begun, waits| {
+            let x = waits.spawn(pending::<()>());
+        } {
+            while !x.is_finished() {
+                std::thread::yield_now();
+            }
         });
     });
 }
 
 #[test]
 fn a_computation_that_asks_a_scope_above_for_the_cause_is_told() {
-    let runtime = runtime(3);
-    watched(|| {
-        runtime.block_on(async |root| {
-            let begun = &*root.alloc(Gate::new());
-            let scope = root.scope(async move |above| {
-                above
-                    .scope(async move |_| {
-                        begun.open();
-                        while above.cause().is_none() {
-                            std::thread::yield_now();
-                        }
-                    })
-                    .await;
-            });
-            begun.pass().await;
-            root.cancel(NEVER);
-            scope.await;
-        });
+    told_of_a_cancel!(3, |above| {} {
+        while above.cause().is_none() {
+            std::thread::yield_now();
+        }
     });
 }
 
 #[test]
 fn a_computation_that_asks_whether_it_is_cancelled_is_told() {
-    let runtime = runtime(4);
-    watched(|| {
-        runtime.block_on(async |root| {
-            let begun = &*root.alloc(Gate::new());
-            let told = &*root.alloc(AtomicBool::new(false));
-            let scope = root.scope(async move |above| {
-                above.spawn(async move {
-                    while !treescope::current::is_cancelled() {
-                        std::thread::yield_now();
-                    }
-                    told.store(true, Ordering::SeqCst);
-                });
-                above
-                    .scope(async move |_| {
-                        begun.open();
-                        while !told.load(Ordering::SeqCst) {
-                            std::thread::yield_now();
-                        }
-                    })
-                    .await;
-            });
-            begun.pass().await;
-            root.cancel(NEVER);
-            scope.await;
+    let told = AtomicBool::new(false);
+    let told = &told;
+    told_of_a_cancel!(4, |above| {
+        above.spawn(async move {
+            while !treescope::current::is_cancelled() {
+                std::thread::yield_now();
+            }
+            told.store(true, Ordering::SeqCst);
         });
+    } {
+        while !told.load(Ordering::SeqCst) {
+            std::thread::yield_now();
+        }
     });
 }
 
@@ -506,28 +439,14 @@ fn a_computation_that_asks_whether_it_is_cancelled_is_told() {
 fn a_thread_that_blocks_on_a_channel_of_a_child_is_let_go_when_an_abort_drops_that() {
     let runtime = runtime(3);
     watched(|| {
-        runtime.block_on(async |root| {
-            let begun = &*root.alloc(Gate::new());
-            let above = root.scope(async move |above| {
-                above
-                    .scope(async move |waits| {
-                        let (tx, rx) = std::sync::mpsc::channel::<()>();
-                        waits.spawn(async move {
-                            let _tx = tx;
-                            pending::<()>().await
-                        });
-                        waits
-                            .scope(async move |_| {
-                                begun.open();
-                                let _ = rx.recv();
-                            })
-                            .await;
-                    })
-                    .await;
+        aborted_when_begun_below!(runtime, |begun, waits| {
+            let (tx, rx) = std::sync::mpsc::channel::<()>();
+            waits.spawn(async move {
+                let _tx = tx;
+                pending::<()>().await
             });
-            begun.pass().await;
-            root.abort_children();
-            assert!(!poll_end(above).await);
+        } {
+            let _ = rx.recv();
         });
     });
 }
@@ -535,28 +454,19 @@ fn a_thread_that_blocks_on_a_channel_of_a_child_is_let_go_when_an_abort_drops_th
 #[test]
 fn the_scopes_above_an_aborted_one_in_its_cleanup_are_reached_by_an_abort() {
     each_runtime(|runtime, _| {
-        runtime.block_on(async |root| {
-            let gate = &*root.alloc(Gate::new());
-            let begun = &*root.alloc(Gate::new());
-            let above = root.scope(async move |above| {
-                above
-                    .scope(async move |waits| {
-                        let _dropped = OnDrop::new(move || gate.open());
-                        waits
-                            .scope(async move |below| {
-                                below.defer(NEVER, async move {
-                                    begun.open();
-                                    gate.pass().await;
-                                });
-                                below.abort();
-                            })
-                            .await;
-                    })
-                    .await;
-            });
-            begun.pass().await;
-            root.abort_children();
-            assert!(!poll_end(above).await);
+        let gate = Gate::new();
+        let gate = &gate;
+        aborted_when_begun!(runtime, |begun, waits| {
+            let _dropped = OnDrop::new(move || gate.open());
+            waits
+                .scope(async move |below| {
+                    below.defer(NEVER, async move {
+                        begun.open();
+                        gate.pass().await;
+                    });
+                    below.abort();
+                })
+                .await;
         });
     });
 }

@@ -10,7 +10,9 @@ mod watchdog;
 
 pub(crate) use ledger::{Item, Ledger, OnDrop};
 pub(crate) use order::{FOREIGN_EVERY, SPAWNED_RUN, order_of_passing};
-pub(crate) use tools::{Gate, Thrown, Trap, block_here, caught, join_apart, poll_once, throw, thrown};
+pub(crate) use tools::{
+    Gate, Thrown, Trap, block_here, caught, join_apart, poll_once, throw, thrown, wait_here,
+};
 pub(crate) use watchdog::watched;
 
 use treescope::Runtime;

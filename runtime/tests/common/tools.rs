@@ -8,6 +8,8 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::task::{Context, Poll, Wake, Waker};
 
+use treescope::JoinHandle;
+
 /// A panic of the tests' own, thrown without the hook's message.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Thrown(pub(crate) &'static str);
@@ -98,6 +100,17 @@ pub(crate) fn block_here<F: Future>(future: F) -> F::Output {
         let woken = signal.0.lock().unwrap_or_else(PoisonError::into_inner);
         let woken = signal.1.wait_while(woken, |woken| !*woken);
         *woken.unwrap_or_else(PoisonError::into_inner) = false;
+    }
+}
+
+/// Waits for a child on the current thread; `None` if that ends with a panic that printed no message.
+pub(crate) fn wait_here<T>(handle: JoinHandle<'_, T>) -> Option<T> {
+    match catch_unwind(AssertUnwindSafe(|| block_here(handle))) {
+        Ok(value) => Some(value),
+        Err(payload) => {
+            assert!(!payload.is::<&str>() && !payload.is::<String>(), "a panic with a message");
+            None
+        }
     }
 }
 
