@@ -121,8 +121,9 @@ pub use tree::builder::ScopeBuilder;
 pub use tree::cause::{Cause, CauseKind};
 pub use tree::id::ScopeId;
 pub use tree::key::ScopedKey;
-pub use tree::scope::{Cancelled, Scope};
+pub use tree::scope::Scope;
 pub use tree::survivors::Survivors;
+pub use tree::watchers::Cancelled;
 
 /// The README's example, compiled.
 #[cfg(doctest)]

@@ -42,7 +42,7 @@ use std::time::{Duration, Instant};
 use super::cause::{Cause, CauseKind, panic_message};
 use super::failure::{self, Cancelled, Payload};
 use super::listing;
-use super::node::{Node, Rare, Up};
+use super::node::{Node, Up};
 use super::parked::Link;
 use super::setup::Label;
 use super::state::{Mark, Orders};
@@ -439,28 +439,5 @@ impl Node {
         if let Some((_, key)) = alarm {
             self.sched().disarm(key);
         }
-    }
-
-    // ---- watching for a request ------------------------------------------------------------------------------
-
-    /// Has `waker` woken when a cancel is requested. `key` is what an earlier call gave.
-    pub(crate) fn watch(&self, key: Option<u64>, waker: &Waker) -> u64 {
-        // Whoever waits may be a thread, which this scope's own task waits for in vain.
-        self.list_path();
-        let waker = waker.clone();
-        let mut held = self.held.lock();
-        let Rare { watchers, .. } = held.rare();
-        let (key, old) = watchers.put(key, waker);
-        drop(held);
-        drop(old);
-        key
-    }
-
-    /// Forgets what [`watch`](Self::watch) was told.
-    pub(crate) fn unwatch(&self, key: u64) {
-        let mut held = self.held.lock();
-        let old = held.rare_if_any().and_then(|rare| rare.watchers.remove(key));
-        drop(held);
-        drop(old);
     }
 }

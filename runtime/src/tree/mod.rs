@@ -40,4 +40,4 @@ pub(crate) mod setup;
 pub(crate) mod state;
 pub(crate) mod survivors;
 pub(crate) mod values;
-mod watchers;
+pub(crate) mod watchers;

@@ -4,8 +4,6 @@ use std::fmt;
 use std::future::Future;
 use std::marker::PhantomData;
 use std::panic::Location;
-use std::pin::Pin;
-use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
 use super::body::ScopeBody;
@@ -17,6 +15,7 @@ use super::id::ScopeId;
 use super::node::Node;
 use super::setup::Label;
 use super::survivors::Survivors;
+use super::watchers::Cancelled;
 use crate::kinds::bounded::BoundedScope;
 use crate::kinds::deadline::DeadlineElapsed;
 use crate::kinds::fallible::{Failed, TryScope};
@@ -388,7 +387,7 @@ impl<'scope, 'env> Scope<'scope, 'env> {
 
     /// Waits until a cancel is requested of this scope, here or above, outside of any shield.
     pub fn cancelled(&self) -> Cancelled<'_> {
-        Cancelled { node: &self.node, watch: None }
+        Cancelled::of(&self.node)
     }
 
     /// Whether a cancel has been requested, or the scope aborted. To be woken when one is, await [`cancelled`](Scope::cancelled).
@@ -474,38 +473,4 @@ impl std::fmt::Debug for Scope<'_, '_> {
 #[cold]
 pub(crate) fn closed() -> ! {
     panic!("the scope is closed: it takes no more children")
-}
-
-/// Waits for a cancel to be requested; made by [`Scope::cancelled`].
-#[derive(Debug)]
-pub struct Cancelled<'a> {
-    node: &'a Node,
-    /// What the node knows this future by, and whom it wakes.
-    watch: Option<(u64, Waker)>,
-}
-
-impl Future for Cancelled<'_> {
-    type Output = ();
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        if self.node.is_cancelled() {
-            return Poll::Ready(());
-        }
-        let key = match &self.watch {
-            // A task's waker hardly ever changes, so the lock is taken once for many polls.
-            Some((_, waker)) if waker.will_wake(cx.waker()) => return Poll::Pending,
-            watch => watch.as_ref().map(|(key, _)| *key),
-        };
-        self.watch = Some((self.node.watch(key, cx.waker()), cx.waker().clone()));
-        // A request that came in between has not seen the waker.
-        if self.node.is_cancelled() { Poll::Ready(()) } else { Poll::Pending }
-    }
-}
-
-impl Drop for Cancelled<'_> {
-    fn drop(&mut self) {
-        if let Some((key, _)) = self.watch {
-            self.node.unwatch(key);
-        }
-    }
 }
