@@ -80,7 +80,7 @@ pub(crate) struct Worker {
     rng: Cell<u32>,
     /// How many of the tasks that are woken next go into the spawn lane, ahead of others that were woken.
     ahead: Cell<u32>,
-    /// Memory for scopes' tasks.
+    /// Memory for tasks.
     spare: Spare,
 }
 
@@ -108,7 +108,7 @@ pub(crate) fn scheduler(config: &Config) -> std::io::Result<(Arc<Scheduler>, Vec
         // Any odd number: workers should not all begin with the same victim.
         rng: Cell::new((index as u32).wrapping_mul(0x9E37_79B9) | 1),
         ahead: Cell::new(0),
-        spare: Spare::new(),
+        spare: Spare::new(config.workers),
     });
     let workers = workers.collect();
     Ok((scheduler, workers))
@@ -394,6 +394,7 @@ impl Worker {
     /// Sleeps until there may be work. On return this worker searches.
     fn park(&self) {
         let scheduler = &*self.scheduler;
+        self.spare.thin_out();
         let was_last = scheduler.idle.park(self.index, self.searching.replace(false));
         // The last look: a push that relied on this worker's search is seen here, or its pusher sees it parked.
         let awake = was_last == AfterSearch::WasLast && (scheduler.has_work() || scheduler.is_shut_down());
