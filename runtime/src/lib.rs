@@ -41,7 +41,7 @@
 //! ```text
 //!            Scope::spawn, Scope::scope, Scope::spawn_blocking                      tree/scope.rs
 //!                                 │
-//!                                 │ child::prepare: Node::child_added, new_child    task/child.rs, task/cell/
+//!                                 │ child::spawn: Node::child_added, new_child      task/child.rs, task/cell/
 //!                                 │   (a child scope: scope_task::spawn, new_scope) task/scope_task.rs, task/cell/
 //!                                 ▼
 //!   ┌──────────────────────▶   queued    in a lane, or the remote queue             sched/deque.rs, sched/mod.rs
@@ -52,7 +52,7 @@
 //!   │                             │
 //!   │                             ├── Pending: Node::park ──▶ parked                tree/cancel.rs, tree/parked.rs
 //!   │                             │                             │
-//!   └── of_child::schedule, WakeState::wake ◀── Waker::wake ◀───┤                   task/cell/
+//!   └──────── Runnable::schedule ◀── WakeState::wake ◀──────────┤ Waker::wake       task/cell/
 //!                                 │        by a socket, a timer, a sibling: driver/, time/, net/
 //!                                 │        by Node::request, Node::abort, which reach whoever is parked: tree/cancel.rs
 //!                                 │

@@ -10,7 +10,7 @@ use std::pin::pin;
 use std::process::{Command, Output};
 use std::sync::Arc;
 use std::task::{Context, Wake, Waker};
-use treescope::yield_now;
+use treescope::{local, yield_now};
 
 /// Set in the process that runs the case itself.
 const INSIDE: &str = "TREESCOPE_INSIDE_ABORT_TEST";
@@ -58,26 +58,7 @@ impl Drop for Panics {
     }
 }
 
-fn await_with(waker: Waker) {
-    runtime(1).block_on(async |scope| {
-        scope
-            .scope(async move |inner| {
-                let gate = Arc::new(Gate::new());
-                let gate_there = gate.clone();
-                let mut child = inner.spawn(async move { gate_there.pass().await });
-                {
-                    let waker = waker;
-                    assert!(pin!(&mut child).poll(&mut Context::from_waker(&waker)).is_pending());
-                }
-                gate.open();
-                // The task's own waker takes the place of the other, or the child has ended and called that.
-                child.await;
-            })
-            .await;
-    });
-}
-
-/// async-task calls the awaiter under a guard that aborts.
+/// It is called between the end of the child and the word of it to the scope, which no panic may keep from being given.
 #[test]
 fn a_users_waker_that_panics_when_a_child_ends_aborts() {
     assert_aborted(in_another_process("a_users_waker_that_panics_when_a_child_ends_aborts", || {
@@ -92,13 +73,23 @@ fn a_users_waker_that_panics_when_a_child_ends_aborts() {
     }));
 }
 
-/// async-task drops the awaiter under a guard that aborts.
+/// A local child's task is async-task's, which drops the awaiter under a guard that aborts. (With any other child's the panic is that of
+/// whoever polls or drops the handle: `harmless_panics.rs`.)
 #[test]
-fn a_users_waker_that_panics_in_its_drop_aborts() {
-    assert_aborted(in_another_process("a_users_waker_that_panics_in_its_drop_aborts", || {
-        let waker = Waker::from(Arc::new(Panics { in_drop: true }));
-        await_with(waker);
-    }));
+fn a_users_waker_that_panics_in_its_drop_on_a_local_childs_handle_aborts() {
+    assert_aborted(in_another_process(
+        "a_users_waker_that_panics_in_its_drop_on_a_local_childs_handle_aborts",
+        || {
+            local::block_on(async |scope| {
+                let mut child = scope.spawn(yield_now());
+                let waker = Waker::from(Arc::new(Panics { in_drop: true }));
+                assert!(pin!(&mut child).poll(&mut Context::from_waker(&waker)).is_pending());
+                drop(waker);
+                // The task's own waker takes the place of the other, or the child has ended and called that.
+                child.await;
+            });
+        },
+    ));
 }
 
 /// That is Rust's own rule: a destructor that panics while another's panic unwinds.

@@ -21,7 +21,7 @@ fn children_pass_through_a_scope_in_constant_memory() {
 }
 
 /// 2,000 handles of children that had 64 KiB of state each: 128 MB if that stayed with the handle. What stays is the cell,
-/// of less than 2 KiB: async-task puts larger futures into a box of their own, which goes with them.
+/// of less than 2 KiB: larger futures lie in a box of their own, which goes with them.
 fn large_futures_are_freed_though_their_handles_are_kept() {
     let grown = runtime(2).block_on(async |root| {
         let grown = root.scope(async move |scope| {

@@ -110,6 +110,36 @@ fn a_million_ended_scopes_that_parked_and_owned_values_take_no_memory() {
 }
 
 #[test]
+fn what_a_peak_has_left_is_given_back_as_the_workers_come_to_rest() {
+    const PEAK: usize = 50_000;
+    /// What the workers keep for good, and a watchdog.
+    const REST: usize = (2 << 19) + LIMIT;
+    let _alone = alone();
+    let rt = runtime(2);
+    let spawn = |children: usize| {
+        watched(|| {
+            rt.block_on(async |root| {
+                root.scope(async move |scope| {
+                    let handles: Vec<_> =
+                        (0..children).map(|n| scope.spawn(async move { [n; 20] })).collect();
+                    for handle in handles {
+                        handle.await;
+                    }
+                })
+                .await;
+            });
+        });
+    };
+    let before = BYTES.load(Ordering::SeqCst);
+    let kept = || BYTES.load(Ordering::SeqCst).saturating_sub(before);
+    spawn(PEAK);
+    assert!(kept() < 40 << 20, "{} bytes kept after a peak", kept());
+    // A root of its own each, so that the workers come to rest in between.
+    let turns = (0..20_000).take_while(|_| kept() > REST).inspect(|_| spawn(1)).count();
+    assert!(kept() <= REST, "{} bytes still there after {turns} turns", kept());
+}
+
+#[test]
 fn roots_leave_nothing_behind() {
     let _alone = alone();
     let rt = runtime(2);

@@ -43,7 +43,7 @@ impl<'scope, 'env> Local<&'scope Scope<'scope, 'env>> {
     {
         let label = Label { name: Some(name), ..Label::here() };
         // SAFETY: a local scope's scheduler runs tasks on this thread only.
-        unsafe { child::spawn(self.scope.node(), label, future) }.unwrap_or_else(|_| closed())
+        unsafe { child::spawn_unhurried(self.scope.node(), label, future) }.unwrap_or_else(|_| closed())
     }
 
     /// As [`Scope::try_spawn`].
@@ -57,7 +57,7 @@ impl<'scope, 'env> Local<&'scope Scope<'scope, 'env>> {
         F::Output: 'scope,
     {
         // SAFETY: as in `spawn_named`.
-        unsafe { child::spawn(self.scope.node(), Label::here(), future) }
+        unsafe { child::spawn_unhurried(self.scope.node(), Label::here(), future) }
     }
 
     /// As [`Scope::alloc`].

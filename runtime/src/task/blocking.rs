@@ -21,7 +21,7 @@ where
     T: Send + 'scope,
 {
     // SAFETY: closure and value are `Send`.
-    match unsafe { child::prepare(node, label, Call(Some(work))) } {
+    match unsafe { child::prepare_unhurried(node, label, Call(Some(work))) } {
         Ok((runnable, handle)) => {
             node.sched().schedule_blocking(runnable);
             Ok(handle)

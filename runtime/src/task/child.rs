@@ -1,7 +1,7 @@
 //! The wrapper of a spawned future.
 //!
 //! It polls the future under a panic guard, ends it when the scope is cancelled, and sees to it that the future is
-//! dropped *inside* a poll: async-task would drop it under an abort-on-panic guard.
+//! dropped *inside* a poll: what is dropped after that ends the process if it panics.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -23,6 +23,8 @@ use crate::tree::state::Orders;
 
 /// Spawns `future` below `node`; gives it back if the node is closed.
 ///
+/// The lifetimes are the caller's: `Scope::spawn` asks that the future and its output live for `'scope`.
+///
 /// # Safety
 /// If the future or its output is not `Send`, the node's scheduler runs tasks on this thread only.
 #[inline]
@@ -35,8 +37,29 @@ where
     F: Future + 'scope,
     F::Output: 'scope,
 {
+    let Some(parent) = count_in(node) else { return Err(future) };
+    // SAFETY: what the future borrows lives for `'scope`, and the node, which counts the child, ends after it; the
+    // scheduler outlives every node. The future and its output are `Send`, or stay on this thread, by contract.
+    let (runnable, slot) = unsafe { cell::new_child(parent, || Child::new(label, future)) };
+    node.sched().schedule_child(runnable);
+    Ok(JoinHandle::new(slot))
+}
+
+/// [`spawn`] for a child of a local scope: see [`new_unhurried`](cell::new_unhurried).
+///
+/// # Safety
+/// As for [`spawn`].
+pub(crate) unsafe fn spawn_unhurried<'scope, F>(
+    node: &'scope Node,
+    label: Label,
+    future: F,
+) -> Result<JoinHandle<'scope, F::Output>, F>
+where
+    F: Future + 'scope,
+    F::Output: 'scope,
+{
     // SAFETY: by contract.
-    let (runnable, handle) = unsafe { prepare(node, label, future) }?;
+    let (runnable, handle) = unsafe { prepare_unhurried(node, label, future) }?;
     node.sched().schedule_child(runnable);
     Ok(handle)
 }
@@ -44,12 +67,9 @@ where
 /// Counts a child in below `node` and makes its task; the caller queues it. Gives the future back if the node is
 /// closed.
 ///
-/// The lifetimes are the caller's: `Scope::spawn` asks that the future and its output live for `'scope`.
-///
 /// # Safety
 /// As for [`spawn`].
-#[inline]
-pub(crate) unsafe fn prepare<'scope, F>(
+pub(crate) unsafe fn prepare_unhurried<'scope, F>(
     node: &'scope Node,
     label: Label,
     future: F,
@@ -58,17 +78,19 @@ where
     F: Future + 'scope,
     F::Output: 'scope,
 {
+    let Some(parent) = count_in(node) else { return Err(future) };
+    // SAFETY: as in `spawn`.
+    let (runnable, slot) = unsafe { cell::new_unhurried(parent, || Child::new(label, future)) };
+    Ok((runnable, JoinHandle::new(slot)))
+}
+
+/// Counts a child in, unless the node is closed.
+#[inline]
+fn count_in(node: &Node) -> Option<NodeRef> {
     // SAFETY: the child uses the reference, and the next line sees to it that it is counted; `Node` is pinned
     // wherever a scope lends it.
     let parent = unsafe { node.to_ref() };
-    if !Node::child_added(parent) {
-        return Err(future);
-    }
-    let child = || Child { parked: false, link: Link::of_child(label), future: Some(future) };
-    // SAFETY: what the future borrows lives for `'scope`, and the node, which counts the child, ends after it; the
-    // scheduler outlives every node. The future and its output are `Send`, or stay on this thread, by contract.
-    let (runnable, slot) = unsafe { cell::new_child(parent, child) };
-    Ok((runnable, JoinHandle::new(slot)))
+    Node::child_added(parent).then_some(parent)
 }
 
 /// See the [module](self). `!Unpin` through `Link`: the parent's list points into it while it is borrowed
@@ -82,6 +104,13 @@ struct Child<F> {
     /// `None` once the task has ended.
     #[pin]
     future: Option<F>,
+}
+
+impl<F> Child<F> {
+    #[inline]
+    fn new(label: Label, future: F) -> Self {
+        Self { parked: false, link: Link::of_child(label), future: Some(future) }
+    }
 }
 
 impl<F: Future> Future for Child<F> {
@@ -98,7 +127,7 @@ impl<F: Future> Future for Child<F> {
         let mut this = self.as_mut().project();
         let polled = guard(|| match this.future.as_mut().as_pin_mut() {
             Some(future) => future.poll(cx),
-            None => unreachable!("async-task polls no task that has ended"),
+            None => unreachable!("no cell polls a task that has ended"),
         });
         match polled {
             Ok(Poll::Ready(value)) => self.end(parent, Some(value)),
@@ -146,7 +175,8 @@ impl<F> PinnedDrop for Child<F> {
     fn drop(self: Pin<&mut Self>) {
         if self.future.is_some() {
             // Would leave a dangling link and a count that never falls. No queue drops a task while a root
-            // blocks, and async-task closes no task that has a reference in a link or a queue.
+            // blocks, our own cells hold themselves until their end, and async-task closes no task that has a reference in a link or
+            // a queue.
             crate::sync::internal_error("a task was dropped before its end");
         }
     }

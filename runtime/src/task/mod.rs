@@ -1,6 +1,6 @@
 //! One task's life, from spawn to "the parent has been told".
 //!
-//! Every task is one allocation: header, wrapped future, output. A child's is async-task's, a scope's our own ([`cell`]).
+//! Every task is one allocation: header, wrapped future, output ([`cell`]).
 //!
 //! ```text
 //!            child::spawn / scope_task::spawn / blocking::spawn

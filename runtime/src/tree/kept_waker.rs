@@ -1,8 +1,8 @@
 //! An `Option<Waker>` that costs nothing to make.
 //!
 //! `Option`'s `None` leaves half of itself unwritten, and compilers copy it with what happens to lie there: two stores of 8
-//! bytes, then a load of 16 across both, which the processor's store buffer cannot forward. Every child is made with one of
-//! these, a scope with two, and most never fill them; that stall was a tenth of a spawn. Here every byte of nothing is a zero.
+//! bytes, then a load of 16 across both, which the processor's store buffer cannot forward. Every task is made with one of
+//! these, and most never fill it; that stall was a tenth of a spawn. Here every byte of nothing is a zero.
 
 use std::mem::ManuallyDrop;
 use std::task::{RawWakerVTable, Waker};
@@ -36,11 +36,6 @@ impl KeptWaker {
 
     pub(crate) fn is_some(&self) -> bool {
         self.vtable.is_some()
-    }
-
-    /// Whether it is there, and wakes the same task as `waker`.
-    pub(crate) fn will_wake(&self, waker: &Waker) -> bool {
-        self.data == waker.data() && self.vtable.is_some_and(|vtable| std::ptr::eq(vtable, waker.vtable()))
     }
 
     pub(crate) fn take(&mut self) -> Option<Waker> {

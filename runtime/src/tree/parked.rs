@@ -8,10 +8,10 @@
 //! `&mut ParkedList`, which only the lock's holder has. A link lies inside its child's pinned task, which
 //! takes it off the list before the task's memory goes away ([`ParkedList::remove`]).
 //!
-//! The waker in a child's link is a real reference to the task, not a copy of its pointer: async-task frees a
-//! detached, pending task *without dropping its future* when its last reference goes, so the tree must hold
-//! one for as long as the child can still be polled. A scope's task holds itself until it has ended, and leaves its list before: the
-//! waker in its link is lent, which spares two read-modify-writes a scope.
+//! A task in a cell of our own holds itself until it has ended, and leaves the list before: the waker in its link is **lent**, which
+//! spares two read-modify-writes. Any other waker there is a real reference to the task, not a copy of its pointer: async-task frees a
+//! detached, pending task *without dropping its future* when its last reference goes, so the tree must hold one for as long as the
+//! child can still be polled. Which of them a waker is, its vtable tells ([`is_tasks`]).
 
 use std::marker::PhantomPinned;
 use std::mem::ManuallyDrop;
@@ -23,6 +23,7 @@ use super::kept_waker::KeptWaker;
 use super::node::Node;
 use super::setup::Label;
 use crate::sync::UnsafeCell;
+use crate::task::cell::is_tasks;
 
 /// A child's place on its parent's list, and whose place it is. Lies in the child's pinned task; every byte of it is paid
 /// for by every task.
@@ -77,7 +78,7 @@ pub(crate) enum Who {
 
 #[derive(Debug)]
 struct Place {
-    /// There is one exactly while the link is on the list. A scope's is lent: it is cloned or forgotten, never dropped.
+    /// There is one exactly while the link is on the list. One of ours is lent: it is cloned or forgotten, never dropped.
     waker: KeptWaker,
     prev: Option<NonNull<Link>>,
     next: Option<NonNull<Link>>,
@@ -126,11 +127,6 @@ impl Link {
         // SAFETY: a child's is not written any more; a scope's is written under the lock, by its own task or for those below it, who
         // are gone when it is dropped.
         self.owner.with(|owner| unsafe { *owner })
-    }
-
-    /// Whether it is a scope's: so from the beginning, for only the address is written later. Called as [`tagged`](Self::tagged).
-    fn is_scopes(&self) -> bool {
-        self.tagged().tag() == SCOPE
     }
 
     /// Whose link it is; `None` for a scope that has not been put on a list. Called as [`tagged`](Self::tagged).
@@ -216,13 +212,16 @@ impl ParkedList {
     ///
     /// # Safety
     /// `link` is pinned, belongs to a child of this list's node, which is the caller or waits for the caller, and will be removed
-    /// before it goes away. `scope` is alive for as long, and so is what its `waker` refers to.
+    /// before it goes away. `scope` is alive for as long, and `waker` that of the link's task, if it is a task's at all.
     pub(crate) unsafe fn insert(&mut self, link: NonNull<Link>, scope: Option<NonNull<Node>>, waker: &Waker) {
         let head = self.head;
-        let keep = || match scope {
-            None => KeptWaker::some(waker.clone()),
-            // SAFETY: what it refers to is there while the link is on the list, by contract; `remove` and `pop` forget what they take.
-            Some(_) => unsafe { KeptWaker::lent(waker) },
+        let keep = || {
+            if is_tasks(waker) {
+                // SAFETY: the task is there while its link is on the list, by contract; `remove` and `pop` forget what they take.
+                unsafe { KeptWaker::lent(waker) }
+            } else {
+                KeptWaker::some(waker.clone())
+            }
         };
         // SAFETY: alive and of this node by contract; no other place is borrowed here.
         let inserted = unsafe {
@@ -259,8 +258,7 @@ impl ParkedList {
     pub(crate) unsafe fn remove(&mut self, link: NonNull<Link>) -> Option<Waker> {
         // SAFETY: by contract.
         let waker = unsafe { self.unlink(link) }?;
-        // SAFETY: alive by contract.
-        if unsafe { link.as_ref() }.is_scopes() {
+        if is_tasks(&waker) {
             std::mem::forget(waker);
             return None;
         }
@@ -293,8 +291,8 @@ impl ParkedList {
         let head = self.head?;
         // SAFETY: on the list, hence alive.
         let waker = unsafe { self.unlink(head) }?;
-        // SAFETY: its task cannot end before it has had the lock, which is held here.
-        if unsafe { head.as_ref() }.is_scopes() {
+        if is_tasks(&waker) {
+            // Its task cannot end before it has had the lock, which is held here.
             return Some((*ManuallyDrop::new(waker)).clone());
         }
         Some(waker)

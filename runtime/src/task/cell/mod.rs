@@ -1,7 +1,7 @@
 //! A task's memory: making, queueing and running it, and the output's way to the handle.
 //!
-//! - [`of_child`]: a future's task, one of async-task's
-//! - [`of_scope`]: a scope's task, in a cell of our own; [`state`] has its words
+//! - [`own`]: the task of a child or a scope, in a cell of our own; [`state`] has its words, [`memory`] where it lies
+//! - [`of_async_task`]: a task that is in no hurry, a closure's or a local child's
 //!
 //! What outlives what, in both:
 //!
@@ -14,8 +14,8 @@
 //!   scheduler's own count of such threads ([`Visitors`](crate::sched::Visitors)).
 
 pub(crate) mod memory;
-mod of_child;
-mod of_scope;
+mod of_async_task;
+mod own;
 mod state;
 
 use std::future::Future;
@@ -27,36 +27,36 @@ use std::task::{Context, Poll, ready};
 use crate::context;
 use crate::sched::deque::Item;
 use crate::tree::node::NodeRef;
-pub(crate) use of_scope::TaskRef;
+pub(crate) use own::{TaskRef, is_tasks};
 
 /// A task that is queued or running: a [`Which`] in one word, which is what a queue holds. Turned back when it is run.
 #[derive(Debug)]
 pub(crate) struct Runnable(NonNull<()>);
 
-/// Set in the address of a scope's task. Both kinds are aligned to more than one byte.
-const SCOPE: usize = 1;
+/// Set in the address of a task that is async-task's. Both kinds are aligned to more than one byte.
+const UNHURRIED: usize = 1;
 
 enum Which {
-    Child(of_child::Runnable),
-    Scope(of_scope::Runnable),
+    Own(own::Runnable),
+    Unhurried(of_async_task::Runnable),
 }
 
-// SAFETY: what it runs may be sent, or stays on its scheduler's one thread, by the contracts of `new_child` and `new_scope`.
+// SAFETY: what it runs may be sent, or stays on its scheduler's one thread, by the contract of `new_child` and the like.
 unsafe impl Send for Runnable {}
 // SAFETY: a shared reference gives away the parent, which is `Sync`.
 unsafe impl Sync for Runnable {}
 
-impl From<of_child::Runnable> for Runnable {
+impl From<own::Runnable> for Runnable {
     #[inline]
-    fn from(runnable: of_child::Runnable) -> Self {
+    fn from(runnable: own::Runnable) -> Self {
         Self(runnable.into_raw())
     }
 }
 
-impl From<of_scope::Runnable> for Runnable {
+impl From<of_async_task::Runnable> for Runnable {
     #[inline]
-    fn from(runnable: of_scope::Runnable) -> Self {
-        Self(runnable.into_raw().map_addr(|address| address | SCOPE))
+    fn from(runnable: of_async_task::Runnable) -> Self {
+        Self(runnable.into_raw().map_addr(|address| address | UNHURRIED))
     }
 }
 
@@ -71,14 +71,14 @@ impl Runnable {
     /// Of `self` and the result only one is used up.
     #[inline]
     unsafe fn copied(&self) -> Which {
-        if self.0.addr().get() & SCOPE == 0 {
-            // SAFETY: from `into_raw`, being a child's; turned back once, by contract.
-            return Which::Child(unsafe { of_child::Runnable::from_raw(self.0) });
+        if self.0.addr().get() & UNHURRIED == 0 {
+            // SAFETY: from `into_raw`, there being no mark; turned back once, by contract.
+            return Which::Own(unsafe { own::Runnable::from_raw(self.0) });
         }
         // SAFETY: an address with the mark taken off again.
-        let raw = unsafe { NonNull::new_unchecked(self.0.as_ptr().map_addr(|address| address & !SCOPE)) };
-        // SAFETY: likewise, a scope's.
-        Which::Scope(unsafe { of_scope::Runnable::from_raw(raw) })
+        let raw = unsafe { NonNull::new_unchecked(self.0.as_ptr().map_addr(|address| address & !UNHURRIED)) };
+        // SAFETY: likewise, by the mark.
+        Which::Unhurried(unsafe { of_async_task::Runnable::from_raw(raw) })
     }
 
     #[inline]
@@ -114,8 +114,8 @@ impl Which {
     #[inline]
     fn parent(&self) -> NodeRef {
         match self {
-            Self::Child(runnable) => runnable.metadata().parent,
-            Self::Scope(runnable) => runnable.parent(),
+            Self::Own(runnable) => runnable.parent(),
+            Self::Unhurried(runnable) => runnable.metadata().parent,
         }
     }
 }
@@ -141,8 +141,8 @@ pub(crate) unsafe fn new_child<F: Future>(
     make: impl FnOnce() -> F,
 ) -> (Runnable, Slot<F::Output>) {
     // SAFETY: by contract.
-    let (runnable, slot) = unsafe { of_child::new(parent, make) };
-    (runnable.into(), Slot::Child(slot))
+    let (runnable, slot) = unsafe { own::new::<F, false>(parent, |_| make()) };
+    (runnable.into(), Slot::Own(slot))
 }
 
 /// The same for a scope's future, which is told its task.
@@ -155,8 +155,21 @@ pub(crate) unsafe fn new_scope<F: Future>(
     make: impl FnOnce(TaskRef) -> F,
 ) -> (Runnable, Slot<F::Output>) {
     // SAFETY: by contract.
-    let (runnable, slot) = unsafe { of_scope::new(parent, make) };
-    (runnable.into(), Slot::Scope(slot))
+    let (runnable, slot) = unsafe { own::new::<F, true>(parent, make) };
+    (runnable.into(), Slot::Own(slot))
+}
+
+/// The same for a child that is in no hurry: its task is async-task's ([`of_async_task`]).
+///
+/// # Safety
+/// As for [`new_child`].
+pub(crate) unsafe fn new_unhurried<F: Future>(
+    parent: NodeRef,
+    make: impl FnOnce() -> F,
+) -> (Runnable, Slot<F::Output>) {
+    // SAFETY: by contract.
+    let (runnable, slot) = unsafe { of_async_task::new(parent, make) };
+    (runnable.into(), Slot::Unhurried(slot))
 }
 
 /// Runs a task once, and if it ended, tells its parent.
@@ -175,10 +188,10 @@ pub(crate) fn run(runnable: Runnable) {
     let runnable = runnable.which();
     context::begin_run(runnable.parent());
     match runnable {
-        Which::Child(runnable) => {
+        Which::Own(runnable) => runnable.run(),
+        Which::Unhurried(runnable) => {
             runnable.run();
         }
-        Which::Scope(runnable) => runnable.run(),
     }
     context::finish_run();
     std::mem::forget(no_unwind);
@@ -187,24 +200,24 @@ pub(crate) fn run(runnable: Runnable) {
 /// A task's output, or the place for it, as its handle holds it. Ends in a [`poll`](Self::poll) that is ready, or in [`let_go`](Self::let_go).
 #[derive(Debug)]
 pub(crate) enum Slot<T> {
-    Child(of_child::Slot<T>),
-    Scope(of_scope::Slot<T>),
+    Own(own::Slot<T>),
+    Unhurried(of_async_task::Slot<T>),
 }
 
 impl<T> Slot<T> {
     /// The scope that the task was spawned in.
     pub(crate) fn parent(&self) -> NodeRef {
         match self {
-            Self::Child(slot) => slot.metadata().parent,
-            Self::Scope(slot) => slot.parent(),
+            Self::Own(slot) => slot.parent(),
+            Self::Unhurried(slot) => slot.metadata().parent,
         }
     }
 
     /// Whether the task has ended.
     pub(crate) fn is_finished(&self) -> bool {
         match self {
-            Self::Child(slot) => slot.is_finished(),
-            Self::Scope(slot) => slot.is_finished(),
+            Self::Own(slot) => slot.is_finished(),
+            Self::Unhurried(slot) => slot.is_finished(),
         }
     }
 
@@ -215,17 +228,17 @@ impl<T> Slot<T> {
     #[inline]
     pub(crate) fn poll(place: &mut Option<Self>, cx: &mut Context<'_>) -> Poll<T> {
         match place {
-            Some(Self::Child(slot)) => {
+            Some(Self::Own(slot)) => {
+                // SAFETY: forgotten below when it is ready.
+                let output = ready!(unsafe { slot.poll(cx) });
+                std::mem::forget(place.take());
+                Poll::Ready(output)
+            }
+            Some(Self::Unhurried(slot)) => {
                 let output = ready!(Pin::new(slot).poll(cx));
                 if let Some(slot) = place.take() {
                     slot.let_go();
                 }
-                Poll::Ready(output)
-            }
-            Some(Self::Scope(slot)) => {
-                // SAFETY: forgotten below when it is ready.
-                let output = ready!(unsafe { slot.poll(cx) });
-                std::mem::forget(place.take());
                 Poll::Ready(output)
             }
             None => panic!("a JoinHandle was polled after its value was taken"),
@@ -235,8 +248,8 @@ impl<T> Slot<T> {
     /// Gives the handle's part up: the output is dropped as soon as there is one, which does not unwind.
     pub(crate) fn let_go(self) {
         match self {
-            Self::Child(slot) => slot.detach(),
-            Self::Scope(slot) => slot.let_go(),
+            Self::Own(slot) => slot.let_go(),
+            Self::Unhurried(slot) => slot.detach(),
         }
     }
 }

@@ -1,4 +1,7 @@
-//! A child's task, in a cell of async-task's: all that this crate asks of it.
+//! A task in a cell of async-task's: all that this crate asks of it.
+//!
+//! So are closures on the blocking pool, and the plain children of a local scope, which one thread runs between two looks at its I/O. What
+//! our own cell saves ([`super::own`]) is not felt there, so theirs is the older and better known one.
 
 use std::future::Future;
 
@@ -23,7 +26,7 @@ pub(crate) type Runnable = async_task::Runnable<Meta>;
 /// alone decides.
 pub(super) type Slot<T> = async_task::Task<T, Meta>;
 
-/// Makes a task; see [`super::new_child`].
+/// Makes a task; see [`super::new_unhurried`].
 ///
 /// # Safety
 /// As there.

@@ -1,18 +1,18 @@
-//! A scope's task, in a cell of our own.
+//! The task of a child or a scope, in a cell of our own.
 //!
 //! # Why not async-task's
 //!
-//! Scopes are what a tree is made of, most of them live for two polls at most, and their handles are awaited by the scope above.
-//! async-task's word tells of task, handle, wakers and queue at once, so each of them takes part in each change: a scope that ends in
-//! its first poll is five read-modify-writes there and one here, and those were half the time of a tree of small scopes. What it
-//! measures, and why children that are plain futures stay async-task's, is in `sched/README.md`.
+//! Most tasks of a tree live for two polls at most, and their handles are awaited by the scope above. async-task's word tells of task,
+//! handle, wakers and queue at once, so each of them takes part in each change: a task that ends in its first poll is six
+//! read-modify-writes there and one here. And its memory is the allocator's, which here a worker [puts by](super::memory). Together
+//! they were three quarters of the time of a task that does nothing; `sched/README.md` has what each measures.
 //!
 //! # Who touches what
 //!
 //! | what | whose |
 //! |---|---|
-//! | `future` | whoever runs the task: the worker that took its [`Runnable`] from a queue |
-//! | `output` | the runner's until [`JoinState::end`] or `told` say whose it is then |
+//! | the future | whoever runs the task: the worker that took its [`Runnable`] from a queue |
+//! | the output, which lies in the same place | the runner's until [`JoinState::end`] or `told` say whose it is then |
 //! | `waker` | the handle's or the runner's, as [`JoinState`] says |
 //! | `parent` | never changed. Whoever has the [`Runnable`] uses it; a waker only when it turns the task from parked to queued, which makes it one of those; and the handle, which does not outlive it |
 //! | the memory | the last holder's: wakers, and task and handle as one holder between them |
@@ -26,20 +26,19 @@ mod slot;
 mod waker;
 
 use std::future::Future;
-use std::mem::{ManuallyDrop, MaybeUninit};
+use std::mem::ManuallyDrop;
 use std::pin::Pin;
 use std::ptr::NonNull;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 
 use super::memory;
 use super::state::{AfterEnd, AfterPause, End, Holders, JoinState, WakeState};
 use crate::sync::UnsafeCell;
-use crate::tree::kept_waker::KeptWaker;
 use crate::tree::node::NodeRef;
 pub(crate) use slot::Slot;
-pub(crate) use waker::TaskRef;
+pub(crate) use waker::{TaskRef, is_tasks};
 
-/// What a waker or a queue knows of a scope's task.
+/// What a waker or a queue knows of a task.
 struct Header {
     wakes: WakeState,
     holders: Holders,
@@ -47,8 +46,11 @@ struct Header {
     vtable: &'static VTable,
     /// Counts the task until it has been run to its end.
     parent: NodeRef,
-    /// The waker that the handle leaves.
-    waker: UnsafeCell<KeptWaker>,
+    /// The waker that the handle leaves. Boxed, because few are left, the scope above being told [otherwise](JoinState::leave_to_above),
+    /// and every parked task pays for the place.
+    waker: UnsafeCell<Option<Box<Waker>>>,
+    /// Stands for what lies behind the header, the future or the output, which are raw memory to loom.
+    content: UnsafeCell<()>,
 }
 
 /// What only the maker of a task knows how to do.
@@ -63,87 +65,119 @@ struct VTable {
     /// # Safety
     /// The header is that of a cell of the vtable's type. The caller was its last holder; future and output are gone.
     free: unsafe fn(NonNull<Header>),
+    /// Whether it is a scope's task.
+    is_scopes: bool,
 }
 
-/// What the handle knows of a cell: where the output lies hangs on its type alone.
+/// A cell whose task has ended, as its handle knows it: where the output lies hangs on its type alone.
 #[repr(C)]
-struct Front<T> {
+struct Ended<T> {
     header: Header,
-    output: UnsafeCell<MaybeUninit<T>>,
+    output: T,
 }
 
+/// A cell whose task has not ended.
 #[repr(C)]
-struct Cell<F: Future> {
-    front: Front<F::Output>,
-    future: UnsafeCell<ManuallyDrop<F>>,
+struct Live<F> {
+    header: Header,
+    future: F,
 }
 
-/// Makes a scope's task of the future that `make` gives; the caller queues it. `make` does not panic.
+/// The cell of a task whose future is an `F`: both begin with the header.
+#[repr(C)]
+union Cell<F: Future, const IS_SCOPES: bool> {
+    live: ManuallyDrop<Live<F>>,
+    ended: ManuallyDrop<Ended<F::Output>>,
+}
+
+/// Bytes from which on a future is large.
+const LARGE: usize = 1 << 10;
+
+/// Makes a task of the future that `make` gives; the caller queues it. `make` does not panic.
+///
+/// A large future is put into a box of its own, so that it goes when the task ends, though the handle, and with it the cell, be kept.
 ///
 /// # Safety
-/// As for a child's task ([`super::new_child`]).
+/// As for [`super::new_child`].
 #[inline]
-pub(super) unsafe fn new<F: Future>(
+pub(super) unsafe fn new<F: Future, const IS_SCOPES: bool>(
     parent: NodeRef,
     make: impl FnOnce(TaskRef) -> F,
 ) -> (Runnable, Slot<F::Output>) {
-    let cell = memory::allocate::<Cell<F>>();
-    let at = cell.as_ptr();
+    if size_of::<F>() <= LARGE {
+        // SAFETY: by contract.
+        unsafe { new_inline::<F, IS_SCOPES>(parent, make) }
+    } else {
+        // SAFETY: likewise.
+        unsafe { new_inline::<Pin<Box<F>>, IS_SCOPES>(parent, |task| Box::pin(make(task))) }
+    }
+}
+
+/// # Safety
+/// As for [`new`].
+#[inline]
+unsafe fn new_inline<F: Future, const IS_SCOPES: bool>(
+    parent: NodeRef,
+    make: impl FnOnce(TaskRef) -> F,
+) -> (Runnable, Slot<F::Output>) {
+    let cell = memory::allocate::<Cell<F, IS_SCOPES>>();
+    let at = cell.cast::<Live<F>>().as_ptr();
     // Field by field: see `super::new_child`.
     // SAFETY: inside the allocation.
-    let front = unsafe { &raw mut (*at).front };
+    let header = unsafe { &raw mut (*at).header };
     // SAFETY: as above.
     let future = unsafe { &raw mut (*at).future };
-    let header = Header {
+    let fresh = Header {
         wakes: WakeState::new(),
         holders: Holders::new(),
         join: JoinState::new(),
-        vtable: &Cell::<F>::VTABLE,
+        vtable: &Cell::<F, IS_SCOPES>::VTABLE,
         parent,
-        waker: UnsafeCell::new(KeptWaker::none()),
+        waker: UnsafeCell::new(None),
+        content: UnsafeCell::new(()),
     };
     // SAFETY: valid for writes and aligned, being a field's place.
-    unsafe { front.write(Front { header, output: UnsafeCell::new(MaybeUninit::uninit()) }) };
+    unsafe { header.write(fresh) };
     // SAFETY: as above.
-    unsafe { future.write(UnsafeCell::new(ManuallyDrop::new(make(TaskRef::new(cell.cast()))))) };
+    unsafe { future.write(make(TaskRef::new(cell.cast()))) };
     (Runnable(cell.cast()), Slot::new(cell.cast()))
 }
 
-impl<F: Future> Cell<F> {
-    const VTABLE: VTable = VTable { run: Self::run, free: Self::free };
+impl<F: Future, const IS_SCOPES: bool> Cell<F, IS_SCOPES> {
+    const VTABLE: VTable = VTable { run: Self::run, free: Self::free, is_scopes: IS_SCOPES };
 
     /// # Safety
     /// As for [`VTable::run`].
     unsafe fn run(at: NonNull<Header>) {
-        // SAFETY: by contract, a cell of this type; the task has not ended, so it holds the memory until `pause` or `end` below.
-        let cell = unsafe { at.cast::<Self>().as_ref() };
-        cell.front.header.wakes.begin();
+        // SAFETY: by contract, a cell; the task has not ended, so it holds the memory until `pause` or `end` below.
+        let header = unsafe { at.as_ref() };
+        // SAFETY: inside the allocation, by contract.
+        let future = unsafe { &raw mut (*at.cast::<Live<F>>().as_ptr()).future };
+        header.wakes.begin();
         // SAFETY: the task holds the memory while it has not ended, and the waker goes no further than the poll.
         let waker = unsafe { waker::lent(at) };
-        let polled = cell.future.with_mut(|future| {
+        let polled = header.content.with_mut(|_| {
             // SAFETY: it is the runner's, and has not been dropped, as the task has not ended.
             let future: &mut F = unsafe { &mut *future };
             // SAFETY: it never leaves its place, where it is dropped below.
             unsafe { Pin::new_unchecked(future) }.poll(&mut Context::from_waker(&waker))
         });
         match polled {
-            Poll::Pending => match cell.front.header.wakes.pause() {
+            Poll::Pending => match header.wakes.pause() {
                 AfterPause::Leave => {}
                 AfterPause::Queue => Runnable(at).schedule(true),
             },
             Poll::Ready(output) => {
-                cell.future.with_mut(|future| {
-                    // SAFETY: the runner's.
-                    let future = unsafe { &mut *future };
-                    // SAFETY: once: the task has ended, and is not polled again.
-                    unsafe { ManuallyDrop::drop(future) };
-                });
-                cell.front.output.with_mut(|place| {
-                    // SAFETY: the runner's until `end`.
-                    unsafe { &mut *place }.write(output);
+                // SAFETY: inside the allocation, which is large and aligned enough for both.
+                let place = unsafe { &raw mut (*at.cast::<Ended<F::Output>>().as_ptr()).output };
+                header.content.with_mut(|_| {
+                    // SAFETY: the runner's, and dropped once: the task has ended, and is not polled again.
+                    unsafe { future.drop_in_place() };
+                    // SAFETY: the runner's until `end`; nothing of value is left there.
+                    unsafe { place.write(output) };
                 });
                 // SAFETY: the output has been written.
-                unsafe { Front::<F::Output>::end(at.cast()) };
+                unsafe { Ended::<F::Output>::end(at.cast()) };
             }
         }
     }
@@ -151,21 +185,19 @@ impl<F: Future> Cell<F> {
     /// # Safety
     /// As for [`VTable::free`].
     unsafe fn free(at: NonNull<Header>) {
-        let cell = at.cast::<Self>();
-        // SAFETY: by contract: a cell of this type, and nobody else is left.
-        let last = unsafe { cell.as_ref() };
+        // SAFETY: by contract: a cell's, and nobody else is left.
+        let last = unsafe { at.as_ref() };
         // For loom, which sees no memory go away: the last use of all that lies there.
-        last.front.header.waker.with_mut(|_| ());
-        last.front.output.with_mut(|_| ());
-        last.future.with_mut(|_| ());
-        // SAFETY: as above. What is dropped is the header; future and output, which are gone, do not drop themselves.
-        unsafe { cell.drop_in_place() };
+        last.waker.with_mut(|_| ());
+        last.content.with_mut(|_| ());
+        // SAFETY: as above. Future and output are gone.
+        unsafe { at.drop_in_place() };
         // SAFETY: from `new`, and dropped.
-        unsafe { memory::free(cell) };
+        unsafe { memory::free(at.cast::<Self>()) };
     }
 }
 
-impl<T> Front<T> {
+impl<T> Ended<T> {
     /// The task has ended: leaves the output to the handle, or drops it if there is none any more.
     ///
     /// # Safety
@@ -173,9 +205,9 @@ impl<T> Front<T> {
     #[inline]
     unsafe fn end(at: NonNull<Self>) {
         // SAFETY: held by the task until `end` or `told` says otherwise.
-        let this = unsafe { at.as_ref() };
-        let parent = this.header.parent;
-        let End { wakes_above, after } = this.header.join.end();
+        let header = unsafe { at.cast::<Header>().as_ref() };
+        let parent = header.parent;
+        let End { wakes_above, after } = header.join.end();
         if wakes_above {
             // The cell may be gone, but not the parent, which is yet to be told of this end.
             if let Some(task) = parent.task() {
@@ -203,14 +235,12 @@ impl<T> Front<T> {
     /// # Safety
     /// It has been written, is the caller's, and is not used again.
     unsafe fn drop_output(at: NonNull<Self>) {
-        // SAFETY: the caller holds the memory.
-        let output = unsafe { &at.as_ref().output };
-        output.with_mut(|output| {
-            // SAFETY: the caller's, by contract.
-            let output = unsafe { &mut *output };
-            // SAFETY: written and not used again, by contract.
-            unsafe { output.assume_init_drop() };
-        });
+        // SAFETY: inside the allocation, which the caller holds.
+        let output = unsafe { &raw mut (*at.as_ptr()).output };
+        // SAFETY: as above.
+        let header = unsafe { at.cast::<Header>().as_ref() };
+        // SAFETY: the caller's, written and not used again, by contract.
+        header.content.with_mut(|_| unsafe { output.drop_in_place() });
     }
 }
 
@@ -232,7 +262,7 @@ impl Header {
         });
         let after = header.join.told();
         if let Some(waker) = waker {
-            waker.wake();
+            (*waker).wake();
         }
         after
     }
@@ -253,7 +283,7 @@ impl Header {
     }
 }
 
-/// A scope's task that is queued or running: there is one at most.
+/// A task that is queued or running: there is one at most.
 #[derive(Debug)]
 pub(crate) struct Runnable(NonNull<Header>);
 
@@ -301,7 +331,7 @@ impl Runnable {
 
 impl Drop for Runnable {
     fn drop(&mut self) {
-        // As in `scope_task.rs`.
-        crate::sync::internal_error("a scope was dropped before its end");
+        // As in `child.rs`.
+        crate::sync::internal_error("a task was dropped before its end");
     }
 }

@@ -1,4 +1,4 @@
-//! Waking a scope's task: by its wakers, and by the end of a scope below that it awaits.
+//! Waking a task: by its wakers, and a scope's by the end of a task below that it awaits.
 
 use std::mem::ManuallyDrop;
 use std::ptr::NonNull;
@@ -7,7 +7,7 @@ use std::task::{RawWaker, RawWakerVTable, Waker};
 use super::super::state::AfterWake;
 use super::{Header, Runnable};
 
-/// A scope's task, as its node knows it.
+/// A task, as its node knows it, if it is a scope's.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct TaskRef(NonNull<Header>);
 
@@ -24,7 +24,7 @@ impl TaskRef {
     /// Whether `waker` is this task's own.
     #[inline]
     pub(super) fn is_woken_by(self, waker: &Waker) -> bool {
-        waker.data() == self.0.as_ptr().cast_const().cast() && std::ptr::eq(waker.vtable(), &WAKER)
+        waker.data() == self.0.as_ptr().cast_const().cast() && is_tasks(waker)
     }
 
     /// The task's waker, as [`lent`] gives it.
@@ -60,6 +60,13 @@ impl TaskRef {
 pub(super) unsafe fn lent(at: NonNull<Header>) -> ManuallyDrop<Waker> {
     // SAFETY: the table's functions keep the contract of wakers, and the data is what they ask for.
     ManuallyDrop::new(unsafe { Waker::new(at.as_ptr().cast(), &WAKER) })
+}
+
+/// Whether `waker` is that of some task in a cell of this kind. Such a task holds itself until its end: while it has yet to come, its
+/// waker may be lent.
+#[inline]
+pub(crate) fn is_tasks(waker: &Waker) -> bool {
+    std::ptr::eq(waker.vtable(), &WAKER)
 }
 
 /// A waker's data is a header's address, and the waker a holder of its memory, or lent by one.

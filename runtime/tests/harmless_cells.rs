@@ -1,9 +1,11 @@
-//! Handles of scopes, whose tasks lie in a cell of our own: wakers of users that misbehave, wakers of the scope above that are
-//! used by others, and handles that change hands at any moment.
+//! Handles of children and scopes, whose tasks lie in a cell of our own: wakers of users that misbehave, wakers of the scope above that
+//! are used by others, handles that change hands at any moment, and futures and outputs that share one place.
 
 mod common;
 
-use common::{Gate, Ledger, Thrown, caught, each_runtime, poll_once, runtime, throw, watched};
+use common::{
+    Gate, Ledger, Thrown, caught, each_runtime, poll_once, runtime, three_deep, throw, thrown, watched,
+};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -48,16 +50,47 @@ fn a_handle_whose_waker_panics_when_dropped_still_gives_its_output_up() {
         rt.block_on(async |root| {
             let gate = &gate;
             root.scope(async move |one| {
-                let mut handle = one.scope(async move |_| {
+                let scope = one.scope(async move |_| {
                     gate.pass().await;
                     ledger.item("output")
                 });
-                arm(&mut handle);
-                let _ = catch_unwind(AssertUnwindSafe(|| drop(handle)));
+                let child = one.spawn(async {
+                    gate.pass().await;
+                    ledger.item("output")
+                });
+                for mut handle in [scope, child] {
+                    arm(&mut handle);
+                    caught(|| drop(handle));
+                }
                 gate.open();
             })
             .await;
         });
+        ledger.assert_settled();
+    });
+}
+
+#[test]
+fn a_waker_that_panics_when_dropped_fails_whoever_awaits_instead_and_nobody_else() {
+    each_runtime(|rt, ledger| {
+        let name = thrown(|| {
+            three_deep!(rt, async |scope| {
+                let gate = &*scope.alloc(Gate::new());
+                let [captured, siblings] = ["captured", "sibling's"].map(|name| ledger.item(name));
+                let mut child = scope.spawn(async move {
+                    gate.pass().await;
+                    captured
+                });
+                arm(&mut child);
+                scope.spawn(async move {
+                    let _held = siblings;
+                    gate.pass().await;
+                });
+                // This task's waker takes the place of the other, or the child has ended by then and called that.
+                drop(child.await);
+            });
+        });
+        assert_eq!(name, "waker");
         ledger.assert_settled();
     });
 }
@@ -193,14 +226,18 @@ fn the_scope_aboves_waker_in_anybodys_hands_wakes_it_and_nobody_who_has_ended() 
                     let ledger = &ledger;
                     root.scope(async move |one| {
                         let waker = std::future::poll_fn(|cx| Poll::Ready(cx.waker().clone())).await;
-                        let mut handle = one.scope(async move |below| {
+                        let child = move || async move {
                             let item = ledger.item("output");
                             for _ in 0..round % 4 {
                                 yield_now().await;
                             }
-                            below.spawn(async {}).await;
                             item
-                        });
+                        };
+                        let mut handle = if round % 11 < 6 {
+                            one.spawn(child())
+                        } else {
+                            one.scope(async move |below| below.spawn(child()).await)
+                        };
                         if round % 3 != 0 && poll_once(&mut handle).await.is_ready() {
                             return;
                         }
@@ -260,17 +297,70 @@ fn outputs_of_any_alignment_and_size_come_whole() {
                     yield_now().await;
                     below.scope(async move |_| filled).await
                 });
+                let small = root.spawn(async { Page([7; 4096]) });
+                let large = root.spawn(async {
+                    let filled = Page([7; 4096]);
+                    yield_now().await;
+                    u64::from(filled.0[4095])
+                });
                 let nothing = root.scope(async |_| {
                     yield_now().await;
                     Nothing
                 });
                 let item = root.scope(async |_| (ledger.item("output"), Nothing));
-                assert!(page.await.0.iter().all(|&byte| byte == 7));
+                let child = root.spawn(async { (Nothing, ledger.item("output")) });
+                assert!([page.await, small.await].iter().all(|page| page.0.iter().all(|&byte| byte == 7)));
+                assert_eq!(large.await, 7);
                 assert_eq!(std::ptr::from_ref(&nothing.await).addr() % 512, 0);
-                drop(item.await);
+                drop((item.await, child.await));
                 drop(root.scope(async |_| (ledger.item("unwanted"), Page([1; 4096]))));
+                drop(root.spawn(async { (ledger.item("unwanted"), Page([1; 4096])) }));
             });
         }
+        ledger.assert_settled();
+    });
+}
+
+#[test]
+fn a_future_is_dropped_once_and_before_its_output_takes_its_place() {
+    /// Futures of `SIZE` bytes and more that hold an item until they end, and give another.
+    fn try_size<const SIZE: usize>(rt: &treescope::Runtime, ledger: &Ledger) {
+        for polls in 0..3 {
+            for fate in 0..3 {
+                rt.block_on(async |root| {
+                    root.scope(async move |scope| {
+                        let gate = &*scope.alloc(Gate::new());
+                        let child = scope.spawn(async move {
+                            let held = ([polls; SIZE], ledger.item("captured"));
+                            for _ in 0..polls {
+                                yield_now().await;
+                            }
+                            if fate == 2 {
+                                gate.pass().await;
+                            }
+                            ([held.0.len(); SIZE], ledger.item("output"))
+                        });
+                        match fate {
+                            0 => drop(child),
+                            1 => assert!(child.await.0.iter().all(|&len| len == SIZE)),
+                            _ => {
+                                yield_now().await;
+                                scope.abort();
+                            }
+                        }
+                    });
+                });
+            }
+        }
+    }
+    each_runtime(|rt, ledger| {
+        try_size::<0>(rt, ledger);
+        try_size::<1>(rt, ledger);
+        try_size::<100>(rt, ledger);
+        try_size::<127>(rt, ledger);
+        try_size::<128>(rt, ledger);
+        try_size::<1000>(rt, ledger);
+        try_size::<10_000>(rt, ledger);
         ledger.assert_settled();
     });
 }
