@@ -38,6 +38,7 @@ use crate::driver::{ClockKind, Driver};
 use crate::sync::Arc;
 use crate::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use crate::task::cell::Runnable;
+use crate::task::cell::memory::depot::Depot;
 use crate::tree::listing::MarksMade;
 use blocking::BlockingPool;
 use deque::Stealer;
@@ -60,6 +61,8 @@ pub(crate) struct Scheduler {
     roots_awake: AwakeRoots,
     virtual_clock: bool,
     marks: MarksMade,
+    /// Memory of tasks, for all workers.
+    depot: Depot,
     /// How long a worker looks on before it sleeps.
     spin: Duration,
     shutdown: AtomicBool,
@@ -165,6 +168,7 @@ impl Scheduler {
             roots_awake: AwakeRoots::new(),
             virtual_clock: matches!(config.clock, ClockKind::Virtual),
             marks: MarksMade::new(),
+            depot: Depot::new(),
             spin: config.spin,
             shutdown: AtomicBool::new(false),
         }))

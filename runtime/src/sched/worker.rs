@@ -15,6 +15,7 @@
 //! | remote task, I/O, timers | own tasks | [`FOREIGN_EVERY`] picks between two looks |
 //! | oldest child | newer children, for ever | [`OLDEST_WAIT`] or [`OLDEST_LOOKS`], and 2 x [`FOREIGN_EVERY`] picks, then it is taken, unless thieves or idleness come first |
 //! | any task | a task that is always ready | its budget ([`budget`]) |
+//! | tasks of a worker whose poll does not end | thieves, all of which pause | [`LONGEST`](patience::LONGEST) |
 //!
 //! A pick is one poll of one task; what one poll takes is up to the task.
 //!
@@ -24,10 +25,13 @@
 //! than that takes one task out of order each time, which adds its own path to the bound. On a virtual clock, which stands still
 //! while anything can run, that is after millions of picks (`tests/scheduler.rs` asserts the bound there).
 
+mod patience;
+mod theft;
+
 use std::cell::Cell;
 use std::time::{Duration, Instant};
 
-use super::deque::{Owner, Steal, Stealer, deque};
+use super::deque::{Owner, deque};
 use super::idle::AfterSearch;
 use super::{Config, Mate, Scheduler, budget};
 use crate::context;
@@ -35,7 +39,9 @@ use crate::driver::Wait;
 use crate::sync::Arc;
 use crate::sync::atomic::Ordering;
 use crate::task::cell::memory::Spare;
+use crate::task::cell::memory::depot::Depot;
 use crate::task::cell::{self, Runnable};
+use patience::Patience;
 
 /// After so many picks from the spawn lane in a row, one is made from the woken lane.
 const SPAWNED_RUN: u32 = 16;
@@ -52,12 +58,8 @@ const OLDEST_WAIT: Duration = Duration::from_millis(100);
 /// The same in looks, of which there is one every [`FOREIGN_EVERY`] picks, for a virtual clock: it stands still while anything can run.
 /// Millions of picks, which take longer than the time where that passes.
 const OLDEST_LOOKS: u32 = 1 << 15;
-/// How many tasks a thief takes at most.
-const STEAL_MAX: usize = 32;
 /// Rounds over all queues before a searcher parks.
 const SEARCH_ROUNDS: usize = if cfg!(any(loom, shuttle)) { 1 } else { 8 };
-/// Whether a thief leaves a mate's only task alone at its first look.
-const LEAVES_LONE: bool = !cfg!(loom);
 /// Slots of a lane's first ring.
 const LANE_LEN: usize = if cfg!(any(loom, shuttle)) { 2 } else { 256 };
 
@@ -80,6 +82,7 @@ pub(crate) struct Worker {
     rng: Cell<u32>,
     /// How many of the tasks that are woken next go into the spawn lane, ahead of others that were woken.
     ahead: Cell<u32>,
+    patience: Patience,
     /// Memory for tasks.
     spare: Spare,
 }
@@ -108,7 +111,8 @@ pub(crate) fn scheduler(config: &Config) -> std::io::Result<(Arc<Scheduler>, Vec
         // Any odd number: workers should not all begin with the same victim.
         rng: Cell::new((index as u32).wrapping_mul(0x9E37_79B9) | 1),
         ahead: Cell::new(0),
-        spare: Spare::new(config.workers),
+        patience: Patience::new(),
+        spare: Spare::new(),
     });
     let workers = workers.collect();
     Ok((scheduler, workers))
@@ -151,8 +155,14 @@ impl Worker {
         &self.scheduler
     }
 
+    #[inline]
     pub(crate) fn spare(&self) -> &Spare {
         &self.spare
+    }
+
+    #[inline]
+    pub(crate) fn depot(&self) -> &Depot {
+        &self.scheduler.depot
     }
 
     fn run_task(&self, runnable: Runnable) {
@@ -292,6 +302,9 @@ impl Worker {
             }
             self.searching.set(true);
         }
+        if let Some(runnable) = self.pause() {
+            return Some(runnable);
+        }
         // A lone worker has nobody to wait for: a push from outside wakes it.
         let rounds = if self.scheduler.workers.len() > 1 { SEARCH_ROUNDS } else { 1 };
         for round in 0..rounds {
@@ -332,69 +345,10 @@ impl Worker {
         }
     }
 
-    /// Takes from a mate, beginning with a random one: first the oldest of its spawn lanes, then of its woken lanes.
-    fn steal(&self) -> Option<Runnable> {
-        let mates = &self.scheduler.workers;
-        let start = self.random() as usize % mates.len();
-        let others = || (0..mates.len()).map(|n| (start + n) % mates.len()).filter(|&n| n != self.index);
-        let from = |victim, left_alone, lane, together| {
-            if self.leaves_alone(victim, left_alone) {
-                None
-            } else {
-                Self::steal_from(victim, lane, together)
-            }
-        };
-        others()
-            .find_map(|n| from(&mates[n].spawned, &self.left_alone[n][0], &self.spawned, cell::are_siblings))
-            .or_else(|| {
-                others().find_map(|n| from(&mates[n].woken, &self.left_alone[n][1], &self.woken, |_, _| true))
-            })
-    }
-
-    /// Whether a mate's only task is left to it: at the first look, for the mate most often comes to it sooner than it
-    /// could be carried over, and a chain of tasks, each of which spawns or wakes the next, would change threads at every
-    /// link. One that is still there at the next look is taken; until then this worker does not sleep (see `park`).
-    fn leaves_alone(&self, victim: &Stealer<Runnable>, left_alone: &Cell<Option<usize>>) -> bool {
-        LEAVES_LONE && victim.lone().is_some_and(|lone| left_alone.replace(Some(lone)) != Some(lone))
-    }
-
-    /// Takes the oldest half, up to [`STEAL_MAX`] and the first that does not go `together` with the oldest: that one to run,
-    /// the rest into `lane`.
-    ///
-    /// Of children only siblings go together: they are one level of one path through the tree, below which the thief makes the
-    /// others. Half a lane would be several levels, and another set of them would come below each.
-    fn steal_from(
-        victim: &Stealer<Runnable>,
-        lane: &Owner<Runnable>,
-        together: fn(&Runnable, &Runnable) -> bool,
-    ) -> Option<Runnable> {
-        let first = loop {
-            match victim.steal() {
-                Steal::Taken(runnable) => break runnable,
-                Steal::Empty => return None,
-                Steal::Retry => crate::sync::spin_loop(),
-            }
-        };
-        let more = (victim.len() / 2).min(STEAL_MAX - 1);
-        for _ in 0..more {
-            match victim.steal() {
-                Steal::Taken(runnable) => {
-                    let was_last = !together(&first, &runnable);
-                    lane.push(runnable);
-                    if was_last {
-                        break;
-                    }
-                }
-                Steal::Empty | Steal::Retry => break,
-            }
-        }
-        Some(first)
-    }
-
     /// Sleeps until there may be work. On return this worker searches.
     fn park(&self) {
         let scheduler = &*self.scheduler;
-        self.spare.thin_out();
+        scheduler.depot.thin_out();
         let was_last = scheduler.idle.park(self.index, self.searching.replace(false));
         // The last look: a push that relied on this worker's search is seen here, or its pusher sees it parked.
         let awake = was_last == AfterSearch::WasLast && (scheduler.has_work() || scheduler.is_shut_down());
