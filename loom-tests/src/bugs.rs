@@ -80,7 +80,7 @@ pub const SILENT_BELL: Seed = Seed::Operation {
 /// Which scopes are on a list.
 pub const LISTING: &str = "tree/listing.rs";
 
-/// Where the words of a scope's cell are.
+/// Where the words of a task's cell are.
 pub const CELL: &str = "task/cell/state.rs";
 
 /// A wake does not publish what it is for.

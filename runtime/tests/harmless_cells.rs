@@ -364,3 +364,40 @@ fn a_future_is_dropped_once_and_before_its_output_takes_its_place() {
         ledger.assert_settled();
     });
 }
+
+#[test]
+fn an_output_is_dropped_once_whatever_the_wakers_of_its_handle_do_when_they_are_dropped() {
+    for workers in [1, 2] {
+        let rt = runtime(workers);
+        watched(|| {
+            for round in 0..1_000_u32 {
+                let ledger = Ledger::new();
+                rt.block_on(async |root| {
+                    let ledger = &ledger;
+                    root.scope(async move |scope| {
+                        let output = ledger.item("output");
+                        let mut handle = scope.spawn(async move {
+                            (0..1_000 + round % 97 * 50).for_each(|_| std::hint::spin_loop());
+                            output
+                        });
+                        // The child ends between a waker's leaving its place and the next one's coming there.
+                        for _ in 0..200 {
+                            let bomb = Waker::from(Arc::new(Bomb));
+                            let polled = catch_unwind(AssertUnwindSafe(|| {
+                                Pin::new(&mut handle).poll(&mut Context::from_waker(&bomb)).is_ready()
+                            }));
+                            // Another holds it while it is left.
+                            let _ = catch_unwind(AssertUnwindSafe(|| drop(bomb)));
+                            if matches!(polled, Ok(true)) {
+                                break;
+                            }
+                        }
+                        let _ = catch_unwind(AssertUnwindSafe(|| drop(handle)));
+                    })
+                    .await;
+                });
+                ledger.assert_settled();
+            }
+        });
+    }
+}

@@ -1,4 +1,4 @@
-//! A scope's cell (`runtime/src/task/cell/`): who runs the task next, who takes its output, who frees its memory.
+//! A task's cell (`runtime/src/task/cell/`): who runs the task next, who takes its output, who frees its memory.
 //!
 //! The tasks are real scopes below a root without a body ([`Yard`]); the model's threads run them, as workers would, and take
 //! what is woken from a queue that nobody else looks at.

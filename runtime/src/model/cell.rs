@@ -1,4 +1,4 @@
-//! Scopes' tasks, below a root without a body, that the model's own threads run: `task/cell/`.
+//! Tasks, below a root without a body, that the model's own threads run: `task/cell/`.
 
 use std::panic::Location;
 use std::ptr::NonNull;

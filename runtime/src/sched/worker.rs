@@ -15,7 +15,7 @@
 //! | remote task, I/O, timers | own tasks | [`FOREIGN_EVERY`] picks between two looks |
 //! | oldest child | newer children, for ever | [`OLDEST_WAIT`] or [`OLDEST_LOOKS`], and 2 x [`FOREIGN_EVERY`] picks, then it is taken, unless thieves or idleness come first |
 //! | any task | a task that is always ready | its budget ([`budget`]) |
-//! | tasks of a worker whose poll does not end | thieves, all of which pause | [`LONGEST`](patience::LONGEST) |
+//! | tasks of a worker whose poll does not end; I/O and timers if no poll does | thieves, all of which pause | [`LONGEST`](patience::LONGEST) |
 //!
 //! A pick is one poll of one task; what one poll takes is up to the task.
 //!

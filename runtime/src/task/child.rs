@@ -124,6 +124,8 @@ impl<F: Future> Future for Child<F> {
         if parent.orders() == Orders::Abort {
             return self.end(parent, None);
         }
+        // The task's own. The future may put another context in the place of this one.
+        let waker = cx.waker();
         let mut this = self.as_mut().project();
         let polled = guard(|| match this.future.as_mut().as_pin_mut() {
             Some(future) => future.poll(cx),
@@ -140,8 +142,8 @@ impl<F: Future> Future for Child<F> {
             Ok(Poll::Pending) if *this.parked && parent.orders() == Orders::GoOn => Poll::Pending,
             Ok(Poll::Pending) => {
                 let link = NonNull::from(this.link.as_ref().get_ref());
-                // SAFETY: pinned with the task; `end` takes it off before the task goes away.
-                match unsafe { parent.park(link, cx.waker()) } {
+                // SAFETY: pinned with the task, whose waker it is; `end` takes it off before the task goes away.
+                match unsafe { parent.park(link, waker) } {
                     Park::Parked => {
                         *this.parked = true;
                         Poll::Pending

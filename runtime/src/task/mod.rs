@@ -1,6 +1,6 @@
 //! One task's life, from spawn to "the parent has been told".
 //!
-//! Every task is one allocation: header, wrapped future, output ([`cell`]).
+//! Every task is one allocation: header, wrapped future, output ([`cell`]); a future of more than a KiB has another.
 //!
 //! ```text
 //!            child::spawn / scope_task::spawn / blocking::spawn

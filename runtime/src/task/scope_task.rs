@@ -226,8 +226,10 @@ where
     fn poll_body(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         // SAFETY: used while the body is polled, in the next lines.
         let before = context::enter_body(unsafe { self.node().to_ref() });
+        // A context of its own, for the body may put another in its place.
+        let mut lent = Context::from_waker(cx.waker());
         let polled = guard(|| match self.as_mut().project().stage.project() {
-            StageNow::Body(future) => future.poll(cx),
+            StageNow::Body(future) => future.poll(&mut lent),
             _ => unreachable!("poll_body is called in stage Body"),
         });
         let has_asked = context::leave_body(before);
@@ -304,7 +306,7 @@ where
         let StageNow::Drain { deferred: running, .. } = self.as_mut().project().stage.project() else {
             unreachable!("poll_deferred is called in stage Drain");
         };
-        deferred::poll(node, running, cx)
+        deferred::poll(node, running, cx.waker())
     }
 
     /// What the scope's value becomes, be it that the scope failed or was aborted; a failure is handed up.

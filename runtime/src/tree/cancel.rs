@@ -71,7 +71,8 @@ impl Node {
     /// Puts a child's link on the list, so that a cancel wakes it.
     ///
     /// # Safety
-    /// `link` is pinned, belongs to the caller, a child of this node, and is unparked before it goes away.
+    /// `link` is pinned, belongs to the caller, a child of this node, and is unparked before it goes away. `waker` is that of the
+    /// caller's task, if it is a task's at all.
     pub(crate) unsafe fn park(&self, link: NonNull<Link>, waker: &Waker) -> Park {
         let mut held = self.held.lock();
         if self.orders() == Orders::Abort {

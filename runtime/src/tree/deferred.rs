@@ -5,7 +5,7 @@
 
 use std::future::Future;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
 use super::failure::guard;
@@ -53,10 +53,10 @@ impl Running {
     }
 
     /// Polls it; `Ready` if it has ended, run out of time or panicked, and has been dropped.
-    fn poll(&mut self, node: NodeRef, cx: &mut Context<'_>) -> Poll<()> {
+    fn poll(&mut self, node: NodeRef, waker: &Waker) -> Poll<()> {
         let before = context::enter_body(node);
         let polled = guard(|| match &mut self.future {
-            Some(future) => future.as_mut().poll(cx),
+            Some(future) => future.as_mut().poll(&mut Context::from_waker(waker)),
             None => Poll::Ready(()),
         });
         context::leave_body(before);
@@ -64,7 +64,7 @@ impl Running {
         match polled {
             Ok(Poll::Pending) if !late => {
                 if let (None, Some(deadline)) = (self.timer, self.deadline) {
-                    self.timer = node.sched().arm(deadline, cx.waker());
+                    self.timer = node.sched().arm(deadline, waker);
                 }
                 return Poll::Pending;
             }
@@ -86,15 +86,15 @@ impl Running {
 ///
 /// Children that one of them spawned are waited for before the next, but not while it is under way: they may wait for it.
 #[inline]
-pub(crate) fn poll(node: NodeRef, running: &mut Option<Running>, cx: &mut Context<'_>) -> Poll<()> {
+pub(crate) fn poll(node: NodeRef, running: &mut Option<Running>, waker: &Waker) -> Poll<()> {
     loop {
         if let Some(now) = running {
-            if now.poll(node, cx).is_pending() {
+            if now.poll(node, waker).is_pending() {
                 return Poll::Pending;
             }
             *running = None;
         }
-        if node.poll_drained(cx.waker()).is_pending() {
+        if node.poll_drained(waker).is_pending() {
             return Poll::Pending;
         }
         let Some(deferred) = node.pop_deferred() else { return Poll::Ready(()) };

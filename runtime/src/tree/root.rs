@@ -234,7 +234,6 @@ impl<'env, P: Pause> Root<'_, 'env, P> {
     /// Polls the body's future until it is ready or the scope is cancelled, and drops it.
     fn poll_body<T>(&self, future: impl Future<Output = T>) -> Option<T> {
         let mut future = pin!(Some(future));
-        let mut cx = Context::from_waker(self.waker);
         let value = loop {
             self.node().keep_time(self.waker);
             if self.node().is_aborted() {
@@ -244,7 +243,7 @@ impl<'env, P: Pause> Root<'_, 'env, P> {
             // SAFETY: used while the body is polled, in the next lines.
             let before = context::enter_body(unsafe { self.node().to_ref() });
             let polled = guard(|| match future.as_mut().as_pin_mut() {
-                Some(future) => future.poll(&mut cx),
+                Some(future) => future.poll(&mut Context::from_waker(self.waker)),
                 None => Poll::Pending,
             });
             context::leave_body(before);
@@ -265,14 +264,13 @@ impl<'env, P: Pause> Root<'_, 'env, P> {
 
     /// Waits for every child, runs what was deferred, drops the values, and waits again for what their drops spawned.
     fn drain(&self) {
-        let mut cx = Context::from_waker(self.waker);
         // SAFETY: used in this function, which ends before the node does.
         let node = unsafe { self.node().to_ref() };
         let mut running = None;
         loop {
             budget::refill();
             node.keep_time(self.waker);
-            if deferred::poll(node, &mut running, &mut cx).is_pending() {
+            if deferred::poll(node, &mut running, self.waker).is_pending() {
                 self.pause.pause(self.signal);
                 continue;
             }

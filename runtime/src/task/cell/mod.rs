@@ -229,10 +229,11 @@ impl<T> Slot<T> {
     pub(crate) fn poll(place: &mut Option<Self>, cx: &mut Context<'_>) -> Poll<T> {
         match place {
             Some(Self::Own(slot)) => {
-                // SAFETY: forgotten below when it is ready.
-                let output = ready!(unsafe { slot.poll(cx) });
-                std::mem::forget(place.take());
-                Poll::Ready(output)
+                ready!(slot.poll_ended(cx.waker()));
+                // Out of its place first: it is used up, however taking the output ends.
+                let Some(Self::Own(slot)) = place.take() else { unreachable!("it was there") };
+                // SAFETY: the task has ended.
+                Poll::Ready(unsafe { slot.take() })
             }
             Some(Self::Unhurried(slot)) => {
                 let output = ready!(Pin::new(slot).poll(cx));

@@ -1,7 +1,7 @@
-//! The words of a scope's cell.
+//! The words of a task's cell.
 //!
 //! [`WakeState`]: whether the task has to be queued when it is woken. [`Holders`]: how many keep its memory. [`JoinState`]: who
-//! takes the output, and whether somebody waits for it. Words of their own, so that a scope that ends in its first poll, as most
+//! takes the output, and whether somebody waits for it. Words of their own, so that a task that ends in its first poll, as most
 //! do, changes one of them alone: its handle, which another thread may be polling meanwhile, is told by the third.
 //!
 //! ```text
@@ -22,7 +22,7 @@
 
 use crate::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
-/// Who runs a scope's task next: how often it has been woken and not begun for, one at a time. Zero: parked. One: queued, running, or
+/// Who runs a task next: how often it has been woken and not begun for, one at a time. Zero: parked. One: queued, running, or
 /// ended. More: woken since, be it before it began or while it runs.
 ///
 /// A count and not a flag, because a wake and a pause are then one addition each. At one a nanosecond it overflows in 500 years.
@@ -131,7 +131,7 @@ const UNWANTED: u32 = 1 << 3;
 /// The handle has taken the output while the task was taking the waker out: the memory is the task's.
 const TAKEN: u32 = 1 << 4;
 
-/// What the task of a scope and its handle tell each other. Of the two that hold the memory together, whoever comes second lets it go.
+/// What a task and its handle tell each other. Of the two that hold the memory together, whoever comes second lets it go.
 ///
 /// A flag is set once, but for `AWAITED`, and by one side alone: a change is an addition, one instruction where a return value that
 /// is looked at makes a loop of an `or`.

@@ -1,6 +1,6 @@
 //! What the workers of a runtime have put by beyond their own chains.
 
-use super::{Block, Chain, LARGEST, block_of, chain_of, give_back};
+use super::{Block, Chain, LARGEST, PUTS_BY, block_of, chain_of, give_back};
 use crate::sync::Mutex;
 
 /// Bytes that lie here at most. More than a hundred thousand small tasks leave behind.
@@ -65,6 +65,9 @@ impl Depot {
 
     /// Gives a chain back to the allocator, one of the largest blocks, if more is here than always stays: a few microseconds' work.
     pub(crate) fn thin_out(&self) {
+        if !PUTS_BY {
+            return;
+        }
         let mut kept = self.0.lock();
         if kept.bytes <= ALWAYS {
             return;

@@ -6,8 +6,8 @@
 //! made there takes it.
 //!
 //! A block is the allocator's, of one of a few sizes, and belongs to no worker in particular. Nor does it stay with one: a task is made
-//! here, stolen, and ended there, and a body goes on elsewhere when it has been woken. So a worker has two chains of a size at most, a few
-//! KiB each, of which it puts one into the runtime's [`Depot`] when both are full, and gets one from there when it has none.
+//! here, stolen, and ended there, and a body goes on elsewhere when it has been woken. So a worker has two chains of a size at most, 4
+//! KiB each, half a MiB if it ever comes to all sizes, of which it puts one into the runtime's [`Depot`] when both are full, and gets one from there when it has none.
 //!
 //! ```text
 //!             allocate                                free
@@ -41,9 +41,9 @@ use depot::Depot;
 
 /// Blocks are of so many bytes, times one, two, .., and [`EXTRA`].
 const STEP: usize = 16;
-/// glibc rounds to the same sizes, having put 8 bytes before them. Other allocators do not mind.
+/// glibc rounds to the same sizes on 64 bits, having put 8 bytes before them. Other allocators do not mind.
 const EXTRA: usize = 8;
-/// What every allocator gives without being asked.
+/// What an allocator gives without being asked, on 64 bits.
 const ALIGN: usize = 16;
 /// The largest that is put by, in steps.
 const LARGEST: usize = 64;

@@ -1,14 +1,14 @@
 //! What a handle has of a task: the output, or the place for it, and a place for a waker until then.
 
 use std::ptr::NonNull;
-use std::task::{Context, Poll, Waker, ready};
+use std::task::{Poll, Waker};
 
 use super::super::state::Seen;
 use super::{Ended, Header};
 use crate::context;
 use crate::tree::node::NodeRef;
 
-/// A task's output, or the place for it. Ends in a [`poll`](Self::poll) that is ready, or in
+/// A task's output, or the place for it. Ends in [`take`](Self::take) or in
 /// [`let_go`](Self::let_go); what is merely dropped is leaked.
 #[derive(Debug)]
 pub(crate) struct Slot<T>(NonNull<Ended<T>>);
@@ -37,19 +37,9 @@ impl<T> Slot<T> {
         self.header().join.seen() == Seen::Ended
     }
 
-    /// Waits for the task's end and takes the output.
-    ///
-    /// # Safety
-    /// Once it is ready the slot is used up: nothing more is asked of it.
+    /// Waits for the task's end; when it is ready, the output is there to be [taken](Self::take).
     #[inline]
-    pub(in crate::task::cell) unsafe fn poll(&mut self, cx: &Context<'_>) -> Poll<T> {
-        ready!(self.poll_ended(cx.waker()));
-        // SAFETY: the task has ended, and nothing more is asked, by contract.
-        Poll::Ready(unsafe { self.take() })
-    }
-
-    #[inline]
-    fn poll_ended(&self, waker: &Waker) -> Poll<()> {
+    pub(in crate::task::cell) fn poll_ended(&self, waker: &Waker) -> Poll<()> {
         match self.header().join.seen() {
             Seen::Ended => Poll::Ready(()),
             Seen::Live if self.is_parents(waker) => {
@@ -101,12 +91,10 @@ impl<T> Slot<T> {
             });
         }
         let left = header.join.leave_waker();
-        drop(old);
-        if left {
-            return Poll::Pending;
-        }
-        drop(self.take_waker());
-        Poll::Ready(())
+        // Out of the place before user code runs, here too: what is left there goes with the cell, at whoever's hands.
+        let refused = if left { None } else { self.take_waker() };
+        drop((old, refused));
+        if left { Poll::Pending } else { Poll::Ready(()) }
     }
 
     /// A waker has been left before.
@@ -127,9 +115,9 @@ impl<T> Slot<T> {
     /// Takes the output and lets the memory go.
     ///
     /// # Safety
-    /// The task has ended, and the slot is not used again.
+    /// The task has ended.
     #[inline]
-    unsafe fn take(&mut self) -> T {
+    pub(in crate::task::cell) unsafe fn take(self) -> T {
         // SAFETY: inside the allocation, which task and handle hold.
         let output = unsafe { &raw const (*self.0.as_ptr()).output };
         // SAFETY: the handle's, as the task has ended; written by then, and read once.
