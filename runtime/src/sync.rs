@@ -65,6 +65,7 @@ mod imp {
 
     /// A pointer that many read and one of them wins; see `sched/deque.rs`.
     #[derive(Debug)]
+    #[repr(transparent)]
     pub(crate) struct Slot(atomic::AtomicPtr<()>);
 
     /// What was read from a slot. It means something only to whoever then wins the slot's index.
@@ -73,8 +74,11 @@ mod imp {
     pub(crate) struct Read(*mut ());
 
     impl Slot {
-        pub(crate) const fn empty() -> Self {
-            Self(atomic::AtomicPtr::new(std::ptr::null_mut()))
+        /// So many empty ones.
+        pub(crate) fn many(len: usize) -> Box<[Self]> {
+            let zeroed = Box::new_zeroed_slice(len);
+            // SAFETY: a slot is laid out as the pointer in it, and a null pointer is all zeroes.
+            unsafe { zeroed.assume_init() }
         }
 
         #[inline(always)]

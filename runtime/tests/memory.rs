@@ -79,6 +79,22 @@ fn a_million_ended_children_whose_handles_were_dropped_take_no_memory() {
 }
 
 #[test]
+fn children_of_a_roots_body_which_is_on_no_worker_take_no_memory_when_they_have_ended() {
+    let _alone = alone();
+    let rt = runtime(1);
+    let peak = peak_of(|| {
+        watched(|| {
+            rt.block_on(async |root| {
+                for n in 0..CHILDREN / 20 {
+                    assert_eq!(root.spawn(async move { n }).await, n);
+                }
+            });
+        });
+    });
+    assert!(peak < LIMIT, "{peak} bytes for children that had ended");
+}
+
+#[test]
 fn a_million_ended_scopes_that_parked_and_owned_values_take_no_memory() {
     let _alone = alone();
     let rt = runtime(2);

@@ -70,7 +70,7 @@ struct Ring {
 impl Ring {
     fn new(len: usize) -> Box<Self> {
         debug_assert!(len.is_power_of_two());
-        Box::new(Self { slots: (0..len).map(|_| Slot::empty()).collect() })
+        Box::new(Self { slots: Slot::many(len) })
     }
 
     fn len(&self) -> usize {
@@ -214,12 +214,13 @@ impl<T: Item> Owner<T> {
         shared.bottom.0.store(bottom.wrapping_add(1), Ordering::Release);
     }
 
-    /// Moves everything to a ring of twice the length.
+    /// Moves everything to a ring of four times the length. What is left behind, which thieves may still read and is freed with the deque, is
+    /// then a third of the present ring at most; to double it would leave as much again. Pages that are not used are not touched.
     #[cold]
     fn grow(&self, top: usize, bottom: usize, old: *mut Ring) -> *mut Ring {
         // SAFETY: the present ring; freed with the deque only.
         let from = unsafe { &*old };
-        let ring = Ring::new(from.len() * 2);
+        let ring = Ring::new(from.len() * 4);
         let mut index = top;
         while index != bottom {
             ring.set(index, from.get(index).copied());

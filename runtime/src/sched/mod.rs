@@ -186,6 +186,11 @@ impl Scheduler {
         &self.driver
     }
 
+    #[inline]
+    pub(crate) fn depot(&self) -> &Depot {
+        &self.depot
+    }
+
     /// How many marks have been made in the trees of this runtime.
     #[inline]
     pub(crate) fn marks(&self) -> &MarksMade {

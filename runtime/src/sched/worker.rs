@@ -15,7 +15,7 @@
 //! | remote task, I/O, timers | own tasks | [`FOREIGN_EVERY`] picks between two looks |
 //! | oldest child | newer children, for ever | [`OLDEST_WAIT`] or [`OLDEST_LOOKS`], and 2 x [`FOREIGN_EVERY`] picks, then it is taken, unless thieves or idleness come first |
 //! | any task | a task that is always ready | its budget ([`budget`]) |
-//! | tasks of a worker whose poll does not end; I/O and timers if no poll does | thieves, all of which pause | [`LONGEST`](patience::LONGEST) |
+//! | tasks of a worker whose poll does not end; I/O and timers if no poll does | thieves, all of which pause | [`LONGEST`](patience::LONGEST), each time that another mate is stolen from in vain |
 //!
 //! A pick is one poll of one task; what one poll takes is up to the task.
 //!
@@ -296,13 +296,14 @@ impl Worker {
 
     /// Looks everywhere for work, for a while.
     fn search(&self) -> Option<Runnable> {
+        let pause = self.patience.pause(Instant::now);
         if !self.searching.get() {
             if !self.scheduler.idle.start_search() {
                 return None;
             }
             self.searching.set(true);
         }
-        if let Some(runnable) = self.pause() {
+        if let Some(runnable) = pause.and_then(|pause| self.pause(pause)) {
             return Some(runnable);
         }
         // A lone worker has nobody to wait for: a push from outside wakes it.

@@ -93,8 +93,12 @@ pub(crate) struct Read {
 }
 
 impl Slot {
-    pub(crate) fn empty() -> Self {
+    fn empty() -> Self {
         Self { pointer: atomic::AtomicPtr::new(std::ptr::null_mut()), won: StdArc::default() }
+    }
+
+    pub(crate) fn many(len: usize) -> Box<[Self]> {
+        (0..len).map(|_| Self::empty()).collect()
     }
 
     #[track_caller]

@@ -1,7 +1,7 @@
 //! What a worker without work takes from its mates, and when it leaves them alone.
 
 use std::cell::Cell;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::Worker;
 use crate::sched::deque::{Owner, Steal, Stealer};
@@ -15,18 +15,20 @@ const LEAVES_LONE: bool = !cfg!(loom);
 const PAUSES: bool = !cfg!(any(loom, shuttle));
 
 impl Worker {
-    /// Leaves the mates alone for a while, if it was not worth it to steal from them; gives what comes from outside meanwhile.
-    pub(super) fn pause(&self) -> Option<Runnable> {
-        let until = self.patience.pause(Instant::now).map(|pause| Instant::now() + pause)?;
-        loop {
-            let found = self.remote();
-            if found.is_some() || Instant::now() >= until || self.scheduler.is_shut_down() {
-                return found;
+    /// Leaves the mates alone for a while, it being not worth it to steal from them; gives what comes from elsewhere meanwhile.
+    pub(super) fn pause(&self, pause: Duration) -> Option<Runnable> {
+        let until = Instant::now() + pause;
+        while Instant::now() < until && !self.scheduler.is_shut_down() {
+            if let Some(runnable) = self.remote() {
+                return Some(runnable);
             }
             for _ in 0..32 {
                 crate::sync::spin_loop();
             }
         }
+        // The mates may all be in polls that do not end, and this worker, which steals one small task after the other, the only one to look.
+        self.poll_driver();
+        self.next()
     }
 
     /// Takes from a mate, beginning with a random one: first the oldest of its spawn lanes, then of its woken lanes.

@@ -1,6 +1,8 @@
 //! What the workers of a runtime have put by beyond their own chains.
 
 use super::{Block, Chain, LARGEST, PUTS_BY, block_of, chain_of, give_back};
+use std::ptr::NonNull;
+
 use crate::sync::Mutex;
 
 /// Bytes that lie here at most. More than a hundred thousand small tasks leave behind.
@@ -14,7 +16,10 @@ pub(crate) struct Depot(Mutex<Kept>);
 struct Kept {
     /// By steps, the newest first.
     chains: [Option<Chain>; LARGEST],
+    /// What is in them.
     bytes: usize,
+    /// By steps, what is left of a chain of which blocks are taken one by one.
+    begun: [Option<NonNull<Block>>; LARGEST],
 }
 
 // SAFETY: the blocks are the depot's own, and no thread's.
@@ -37,12 +42,24 @@ impl Kept {
 
 impl Depot {
     pub(crate) fn new() -> Self {
-        Self(Mutex::new(Kept { chains: [const { None }; LARGEST], bytes: 0 }))
+        Self(Mutex::new(Kept { chains: [const { None }; LARGEST], bytes: 0, begun: [None; LARGEST] }))
     }
 
     /// A chain of blocks of so many steps.
     pub(super) fn take(&self, steps: usize) -> Option<Chain> {
         self.0.lock().take(steps)
+    }
+
+    /// One block of so many steps, for a thread that is no worker.
+    pub(super) fn take_one(&self, steps: usize) -> Option<NonNull<Block>> {
+        let mut kept = self.0.lock();
+        let block = match kept.begun[steps - 1] {
+            Some(block) => block,
+            None => kept.take(steps)?.0,
+        };
+        // SAFETY: the depot's own, written when it was put by.
+        kept.begun[steps - 1] = unsafe { block.as_ref() }.below;
+        Some(block)
     }
 
     /// Takes a chain of blocks of so many steps in, or gives it back to the allocator if there is enough.
@@ -94,6 +111,8 @@ impl Drop for Depot {
                 // SAFETY: of so many steps, and taken out.
                 unsafe { give_back(Some(chain.0), steps) };
             }
+            // SAFETY: likewise.
+            unsafe { give_back(kept.begun[steps - 1].take(), steps) };
         }
     }
 }

@@ -18,7 +18,7 @@
 //!   fresh ── none left ── Depot (the runtime's) ── full, thin_out ──▶ the allocator
 //! ```
 //!
-//! The allocator is asked only when there is nothing in the depot. So there are never more blocks of a size than there have been tasks of
+//! A thread that is no worker of the runtime, a root's body say, takes single blocks from the depot. The allocator is asked only when there is nothing there. So there are never more blocks of a size than there have been tasks of
 //! it alive at one time, but for what lies in the workers' chains. The depot holds [so many bytes](depot::KEPT) at most, and gives some
 //! back each time a worker goes to sleep: what a peak has left goes with the turns of the work that follows it.
 //!
@@ -37,6 +37,7 @@ use std::cell::Cell;
 use std::ptr::NonNull;
 
 use crate::context;
+use crate::sched::SchedRef;
 use depot::Depot;
 
 /// Blocks are of so many bytes, times one, two, .., and [`EXTRA`].
@@ -73,15 +74,15 @@ const fn chain_of(steps: usize) -> usize {
     CHAIN / block_of(steps).size()
 }
 
-/// Memory for a `T`, which is not of size zero.
+/// Memory for a `T`, which is not of size zero, for a task of `sched`'s.
 #[inline]
-pub(super) fn allocate<T>() -> NonNull<T> {
+pub(super) fn allocate<T>(sched: SchedRef) -> NonNull<T> {
     const { assert!(size_of::<T>() > 0) };
     let layout = match const { steps_for(Layout::new::<T>()) } {
         None => const { Layout::new::<T>() },
         Some(steps) => {
-            let taken = context::with_worker(|worker| worker.spare().take(steps, worker.depot()));
-            if let Some(Some(block)) = taken {
+            let taken = context::with_worker_of(sched, |worker| worker.spare().take(steps, worker.depot()));
+            if let Some(block) = taken.unwrap_or_else(|| sched.depot().take_one(steps)) {
                 return block.cast();
             }
             block_of(steps)

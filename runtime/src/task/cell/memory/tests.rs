@@ -69,6 +69,21 @@ fn a_worker_between_two_chains_does_not_go_to_the_depot_each_time() {
 }
 
 #[test]
+fn whoever_is_no_worker_takes_single_blocks() {
+    let (spare, depot, chain) = (Spare::new(), Depot::new(), chain_of(4));
+    put(&spare, &depot, 4, 4 * chain);
+    let blocks: Vec<_> = std::iter::from_fn(|| depot.take_one(4)).collect();
+    assert_eq!((blocks.len(), depot.bytes()), (2 * chain, 0));
+    assert_eq!(depot.take_one(3), None);
+    // SAFETY: of that size, and nobody else's now.
+    blocks.iter().for_each(|block| unsafe { alloc::dealloc(block.as_ptr().cast(), block_of(4)) });
+    put(&spare, &depot, 4, 2 * chain);
+    let begun = depot.take_one(4).expect("two chains were put by");
+    // SAFETY: as above. The rest goes with the depot.
+    unsafe { alloc::dealloc(begun.as_ptr().cast(), block_of(4)) };
+}
+
+#[test]
 fn the_depot_takes_no_more_than_it_may() {
     let (spare, depot) = (Spare::new(), Depot::new());
     let chains = KEPT / size_of_chain(LARGEST);

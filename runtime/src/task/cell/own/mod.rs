@@ -19,7 +19,7 @@
 //!
 //! This file has the cell and who runs it, [`slot`] the handle's side, [`waker`] the wakers'.
 //!
-//! A waker is `'static` and may be the last of all: freeing the memory needs nothing but the allocator, for by then future and output
+//! A waker is `'static` and may be the last of all: freeing the memory needs nothing of the runtime that made it, for by then future and output
 //! have been dropped or taken. (An output whose handle was leaked is leaked with it.)
 
 mod slot;
@@ -120,7 +120,7 @@ unsafe fn new_inline<F: Future, const IS_SCOPES: bool>(
     parent: NodeRef,
     make: impl FnOnce(TaskRef) -> F,
 ) -> (Runnable, Slot<F::Output>) {
-    let cell = memory::allocate::<Cell<F, IS_SCOPES>>();
+    let cell = memory::allocate::<Cell<F, IS_SCOPES>>(parent.sched());
     let at = cell.cast::<Live<F>>().as_ptr();
     // Field by field: see `super::new_child`.
     // SAFETY: inside the allocation.
