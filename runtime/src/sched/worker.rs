@@ -174,7 +174,8 @@ impl Worker {
         cell::run(runnable);
     }
 
-    /// What to run next: the whole policy but for searching.
+    /// What to run next: the whole policy but for searching. In line at each pick, though a thief that has paused calls it, too.
+    #[inline(always)]
     fn next(&self) -> Option<Runnable> {
         let runnable = self
             .due()

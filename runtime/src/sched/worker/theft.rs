@@ -16,6 +16,7 @@ const PAUSES: bool = !cfg!(any(loom, shuttle));
 
 impl Worker {
     /// Leaves the mates alone for a while, it being not worth it to steal from them; gives what comes from elsewhere meanwhile.
+    #[cold]
     pub(super) fn pause(&self, pause: Duration) -> Option<Runnable> {
         let until = Instant::now() + pause;
         while Instant::now() < until && !self.scheduler.is_shut_down() {
