@@ -116,7 +116,7 @@ usage: models [--full | --bound <n>] [--jobs <n>] [--no-seeds | --seeds-only] [-
         let model = model.ok_or_else(|| io::Error::other(USAGE))?;
         let (variable, value) = model.seed.environment()?;
         println!("{}: {}\n{variable}={value}", model.name, model.bug);
-        let environment = [(variable, value.as_str()), ("TREESCOPE_TRACE", "1"), ("RUST_BACKTRACE", "0")];
+        let environment = [(variable, value.as_str()), ("TREESCOPE_TRACE", "1")];
         let bound = model.quick.unwrap_or(model.full);
         let args = ["--run", model.name, &bound.to_string()];
         let ended = child::run(&std::env::current_exe()?, &args, &environment, LIMIT_QUICK)?;
