@@ -7,5 +7,5 @@
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> std::process::ExitCode {
-    benches::harness::main(Some(env!("CARGO_BIN_EXE_allocs").as_ref()))
+    benches::harness::main(env!("CARGO_BIN_EXE_allocs").as_ref())
 }

@@ -1,8 +1,7 @@
 //! Allocations and bytes per operation: `cargo run --release -p benches --bin allocs`.
 //!
 //! A program of its own because its allocator counts, which costs time. What the work itself allocates, such as its
-//! vector of handles, is in the figures, the same on every runtime. With `--features async-executor`
-//! it counts that one, for which to use `--runtime async_executor`: treescope's tasks have 16 bytes more then.
+//! vector of handles, is in the figures, the same on every runtime.
 #![forbid(unsafe_code)]
 
 use std::alloc::System;
@@ -42,9 +41,7 @@ fn main() -> ExitCode {
     for entry in
         works::all().filter(|entry| entry.manner == Manner::Repeated && wanted(entry.name, &options.work))
     {
-        let peers = PEERS
-            .iter()
-            .filter(|peer| peer.is_here() && entry.is_for(peer) && wanted(peer.name, &options.runtime));
+        let peers = PEERS.iter().filter(|peer| entry.is_for(peer) && wanted(peer.name, &options.runtime));
         for peer in peers {
             let counted = count(entry, peer, entry.workers.unwrap_or(options.workers));
             if !options.json {
@@ -64,7 +61,7 @@ fn main() -> ExitCode {
         }
         Some(_) => ExitCode::SUCCESS,
         None => {
-            eprintln!("allocs: no such work or runtime in this program, or the one is not for the other");
+            eprintln!("allocs: no such work or runtime, or the one is not for the other");
             ExitCode::FAILURE
         }
     }

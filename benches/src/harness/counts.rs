@@ -9,7 +9,7 @@ use std::{env, fs, process};
 use serde::{Deserialize, Serialize};
 
 use super::options::{Count, Slot};
-use super::programs::this_program;
+use super::this_program;
 use crate::runtimes::{Peer, Workers};
 use crate::works::{self, Entry, Manner, Size, served};
 use crate::{callgrind, process as this_process};

@@ -4,7 +4,7 @@
 //! this slot's alone, and a runtime that hangs or dies costs one slot. Within a work the rounds go A B C, B C A, C A B, so
 //! that whatever else the machine does falls on all runtimes alike, and a ratio compares neighbours in time.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Parser;
@@ -14,7 +14,6 @@ mod options;
 mod outputs;
 mod plan;
 mod plot;
-mod programs;
 mod progress;
 mod results;
 mod rounds;
@@ -26,9 +25,8 @@ use options::{Command, Options};
 
 pub use counts::Allocations;
 
-/// The bench target's `main`, and that of the programs that run slots for it. `allocs` is the program that counts
-/// allocations; without it, only slots are run.
-pub fn main(allocs: Option<&Path>) -> ExitCode {
+/// The bench target's `main`; `allocs` is the program that counts allocations.
+pub fn main(allocs: &Path) -> ExitCode {
     // Without `--bench`, which cargo adds, and without any option, this is `cargo test --benches`.
     if std::env::args().len() == 1 {
         eprintln!("nothing to test here; measure with: cargo bench -p benches -- [options]");
@@ -44,11 +42,7 @@ pub fn main(allocs: Option<&Path>) -> ExitCode {
             Ok(ExitCode::SUCCESS)
         }
         None if !options.from.is_empty() => rounds::again(&options),
-        None => allocs
-            .ok_or_else(|| {
-                "this program runs slots for another; measure with: cargo bench -p benches".to_owned()
-            })
-            .and_then(|allocs| rounds::run(&options, allocs)),
+        None => rounds::run(&options, allocs),
     };
     outcome.unwrap_or_else(|error| {
         for line in error.lines() {
@@ -56,4 +50,9 @@ pub fn main(allocs: Option<&Path>) -> ExitCode {
         }
         ExitCode::FAILURE
     })
+}
+
+/// The path of this program, which runs itself for each slot and for each count.
+fn this_program() -> Result<PathBuf, String> {
+    std::env::current_exe().map_err(|error| format!("where is this program? {error}"))
 }

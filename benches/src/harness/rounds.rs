@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use super::options::{Options, Slot};
 use super::plan::{self, Plan};
-use super::programs::Programs;
 use super::progress::Progress;
 use super::results::{Cell, Results};
 use super::{counts, outputs, slot};
@@ -23,13 +22,12 @@ pub(super) fn run(options: &Options, allocs: &Path) -> Result<ExitCode, String> 
         return Err("built without optimisation; use cargo bench".to_owned());
     }
     outputs::probe(options)?;
-    let programs = Programs::build(plans.iter().flat_map(|plan| plan.peers.iter().copied()))?;
     let slots: usize = plans.iter().map(|plan| plan.peers.len()).sum();
     let mut progress = Progress::new(slots, options.rounds());
 
     let mut results = Results::new(Machine::look(options.setting()));
     for (n, plan) in plans.iter().enumerate() {
-        results.cells.extend(measure(options, n, plan, &programs, allocs, &mut progress));
+        results.cells.extend(measure(options, n, plan, allocs, &mut progress));
     }
     progress.done();
     results.compare();
@@ -55,14 +53,7 @@ fn report(options: &Options, runs: &[Results]) -> Result<ExitCode, String> {
 }
 
 /// One work, the `n`th: the rounds, and in each every runtime once.
-fn measure(
-    options: &Options,
-    n: usize,
-    plan: &Plan,
-    programs: &Programs,
-    allocs: &Path,
-    progress: &mut Progress,
-) -> Vec<Cell> {
+fn measure(options: &Options, n: usize, plan: &Plan, allocs: &Path, progress: &mut Progress) -> Vec<Cell> {
     let Plan { entry, peers, workers } = plan;
     let slot = |peer: &Peer| Slot {
         work: entry.name.to_owned(),
@@ -77,8 +68,9 @@ fn measure(
             progress.show(round, entry.name, peer.name);
             // What hung or died will do so again: once is enough, and not worth the time limit of every round.
             let report = if cell.failures.is_empty() {
-                let report = programs.of(peer).and_then(|program| slot::run(program, &slot(peer), LIMIT));
-                report.inspect_err(|error| progress.say(&format!("{} on {}: {error}", entry.name, peer.name)))
+                slot::run(&slot(peer), LIMIT).inspect_err(|error| {
+                    progress.say(&format!("{} on {}: {error}", entry.name, peer.name));
+                })
             } else {
                 Err("not tried again".to_owned())
             };
@@ -88,8 +80,7 @@ fn measure(
         progress.round(round, entry.name);
     }
     for (cell, peer) in cells.iter_mut().zip(peers) {
-        // The program that counts allocations is built without what is not in this one.
-        if options.counts && cell.failures.is_empty() && peer.is_here() {
+        if options.counts && cell.failures.is_empty() {
             progress.count(entry.name, peer.name);
             for (name, count) in counts::all(entry, peer, &slot(peer), allocs) {
                 match count {

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::io::Read;
-use std::path::Path;
 use std::process::{Child, Command, ExitCode, Stdio};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
@@ -11,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::options::Slot;
 use super::stats::{median, summary};
+use super::this_program;
 use crate::client::{self, Load};
 use crate::process;
 use crate::runtimes::Peer;
@@ -86,12 +86,12 @@ pub(super) fn client(processors: &[usize], load: &Load) -> Result<ExitCode, Stri
     Ok(ExitCode::SUCCESS)
 }
 
-/// Has `program` run a slot, and waits for what it prints, at most `limit`.
+/// Has this program run a slot, and waits for what it prints, at most `limit`.
 ///
 /// # Errors
 /// One line: that it hung, or how it ended and what it said last.
-pub(super) fn run(program: &Path, slot: &Slot, limit: Duration) -> Result<Report, String> {
-    let mut child = Command::new(program)
+pub(super) fn run(slot: &Slot, limit: Duration) -> Result<Report, String> {
+    let mut child = Command::new(this_program()?)
         .arg("__slot")
         .args([&slot.work, &slot.runtime, &slot.workers.to_string(), &slot.millis.to_string()])
         .stdin(Stdio::null())

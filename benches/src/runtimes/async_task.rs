@@ -1,5 +1,5 @@
-//! async-task's tasks and a queue on the calling thread, and nothing else: no tree, no other worker, no I/O. Less than this no
-//! scheduler can take whose tasks are async-task's, as treescope's children are.
+//! async-task's tasks and a queue on the calling thread, and nothing else: no tree, no other worker, no I/O. What a task of
+//! async-task's costs by itself: of treescope's only closures on the blocking pool and plain children of a local scope are such.
 
 use std::cell::RefCell;
 use std::collections::VecDeque;

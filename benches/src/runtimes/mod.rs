@@ -94,15 +94,10 @@ impl Peer {
         PEERS.iter().find(|peer| peer.name == name)
     }
 
-    /// Whether this program was built with it.
-    pub fn is_here(&self) -> bool {
-        self.kind != Kind::AsyncExecutor || cfg!(feature = "async-executor")
-    }
-
     /// Starts the runtime; `workers` counts where the peer has [`Workers::Given`].
     ///
     /// # Errors
-    /// What the system says to new threads; that this program was [built without](Self::is_here) it.
+    /// What the system says to new threads.
     pub fn start(&self, workers: usize) -> io::Result<Box<dyn Started>> {
         let workers = match self.workers {
             Workers::Given => workers,
@@ -112,7 +107,7 @@ impl Peer {
             Kind::Treescope => Box::new(treescope::start(workers)?),
             Kind::Tokio => Box::new(tokio::start(workers)?),
             Kind::TokioCurrentThread => Box::new(tokio::start_current_thread()?),
-            Kind::AsyncExecutor => async_executor::start(workers)?,
+            Kind::AsyncExecutor => Box::new(async_executor::start(workers)?),
             Kind::Rayon => Box::new(rayon::start(workers)?),
             Kind::Chili => Box::new(chili::start(workers)),
             Kind::FuturesUnordered => Box::new(futures_unordered::FuturesUnordered),
