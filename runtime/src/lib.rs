@@ -99,6 +99,7 @@ pub mod local;
 pub mod model;
 #[cfg(not(any(loom, shuttle)))]
 pub mod net;
+pub mod oneshot;
 mod runtime;
 mod sched;
 #[cfg(not(any(loom, shuttle)))]

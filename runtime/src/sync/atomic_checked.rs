@@ -174,3 +174,11 @@ atomic!(AtomicBool, bool, false, {
     fetch_xor: |a, b| a ^ b,
 });
 atomic!(AtomicPtr<T>, *mut T, std::ptr::null_mut(), {});
+
+#[cfg(loom)]
+impl<T> AtomicPtr<T> {
+    /// The end of one that is not a ring's.
+    pub(crate) fn ends(&mut self) {
+        self.word.with_mut(|_| ());
+    }
+}

@@ -92,6 +92,24 @@ pub(super) fn allocate<T>(sched: SchedRef) -> NonNull<T> {
     unsafe { fresh(layout) }.cast()
 }
 
+/// Memory for a `T`, which is not of size zero, and goes with no task: from the current worker, whose-ever it is.
+#[inline]
+pub(crate) fn allocate_here<T>() -> NonNull<T> {
+    const { assert!(size_of::<T>() > 0) };
+    let layout = match const { steps_for(Layout::new::<T>()) } {
+        None => const { Layout::new::<T>() },
+        Some(steps) => {
+            let taken = context::with_worker(|worker| worker.spare().take(steps, worker.depot()));
+            if let Some(block) = taken.flatten() {
+                return block.cast();
+            }
+            block_of(steps)
+        }
+    };
+    // SAFETY: not of size zero: a `T`'s, or a multiple of a step and more.
+    unsafe { fresh(layout) }.cast()
+}
+
 /// Memory from the allocator.
 ///
 /// # Safety
@@ -106,13 +124,13 @@ unsafe fn fresh(layout: Layout) -> NonNull<u8> {
 /// Frees a `T`'s memory.
 ///
 /// # Safety
-/// It came from [`allocate`] for the same type, nothing of value is left in it, and nobody uses it any more.
+/// It came from [`allocate`] or [`allocate_here`] for the same type, nothing of value is left in it, and nobody uses it any more.
 #[inline]
-pub(super) unsafe fn free<T>(at: NonNull<T>) {
+pub(crate) unsafe fn free<T>(at: NonNull<T>) {
     let layout = match const { steps_for(Layout::new::<T>()) } {
         None => const { Layout::new::<T>() },
         Some(steps) => {
-            // SAFETY: by contract, and `allocate` made it of this size.
+            // SAFETY: by contract, and it was made of this size.
             let put = context::with_worker(|worker| unsafe {
                 worker.spare().put(at.cast(), steps, worker.depot())
             });
@@ -122,7 +140,7 @@ pub(super) unsafe fn free<T>(at: NonNull<T>) {
             block_of(steps)
         }
     };
-    // SAFETY: by contract, and `allocate` asked for this layout.
+    // SAFETY: by contract, and this layout was asked for.
     unsafe { alloc::dealloc(at.as_ptr().cast(), layout) };
 }
 

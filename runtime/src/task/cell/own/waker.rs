@@ -69,6 +69,19 @@ pub(crate) fn is_tasks(waker: &Waker) -> bool {
     std::ptr::eq(waker.vtable(), &WAKER)
 }
 
+/// The alignment of what a waker's data points to, if it is [a task's](is_tasks).
+pub(crate) const TASK_ALIGN: usize = align_of::<Header>();
+
+/// The waker that has been taken apart.
+///
+/// # Safety
+/// `data` is that of a waker [of a task](is_tasks), which has been forgotten, and is turned back once.
+#[inline]
+pub(crate) unsafe fn waker_of(data: NonNull<()>) -> Waker {
+    // SAFETY: by contract, this is the table that it came with.
+    unsafe { Waker::new(data.as_ptr(), &WAKER) }
+}
+
 /// A waker's data is a header's address, and the waker a holder of its memory, or lent by one.
 static WAKER: RawWakerVTable = RawWakerVTable::new(clone_waker, wake, wake_by_ref, drop_waker);
 
