@@ -186,7 +186,7 @@ impl Started {
 
 /// What a task is woken for. loom reports a read that is not after the write.
 #[derive(Clone)]
-struct Message(StdArc<UnsafeCell<()>>);
+pub(super) struct Message(StdArc<UnsafeCell<()>>);
 
 // SAFETY: the cell's pointer is not used; loom only takes note.
 unsafe impl Send for Message {}
@@ -194,15 +194,15 @@ unsafe impl Send for Message {}
 unsafe impl Sync for Message {}
 
 impl Message {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         Self(StdArc::new(UnsafeCell::new(())))
     }
 
-    fn write(&self) {
+    pub(super) fn write(&self) {
         self.0.with_mut(|_| ());
     }
 
-    fn read(&self) {
+    pub(super) fn read(&self) {
         self.0.with(|_| ());
     }
 }

@@ -25,6 +25,7 @@ mod idle;
 mod listing;
 mod local;
 mod node;
+mod oneshot;
 mod outcome;
 mod places;
 mod request;
@@ -76,6 +77,7 @@ pub fn all() -> impl Iterator<Item = &'static Model> {
         scope::MODELS,
         cell::MODELS,
         scope_handle::MODELS,
+        oneshot::MODELS,
         counts::MODELS,
         abort::MODELS,
         listing::MODELS,
