@@ -1,6 +1,7 @@
 //! 1,000 tasks each spawn a partner and exchange one message with it in either direction: tokio's `ping_pong`.
 //!
-//! All use tokio's oneshot channel, which works on any runtime: what differs is the scheduling.
+//! By the runtime's own oneshot channel, and by tokio's where there is none. `/same`: all use tokio's, which works on any runtime, so that
+//! what differs is the scheduling.
 
 use futures_lite::future::block_on;
 use futures_util::StreamExt;
@@ -10,23 +11,38 @@ use tokio::sync::oneshot::{self, Receiver, Sender};
 use super::{Entry, Sample, Work};
 use crate::runtimes::{Kind, async_executor as on_smol, async_task as bare, tokio as on_tokio};
 
-pub(super) const ENTRIES: &[Entry] = &[Entry::usual(
-    "ping_pong",
-    "pair",
-    "1,000 tasks spawn a partner each and exchange a message both ways (tokio's ping_pong)",
-    &[
-        Kind::Treescope,
-        Kind::Tokio,
-        Kind::TokioCurrentThread,
-        Kind::AsyncExecutor,
-        Kind::FuturesUnordered,
-        Kind::AsyncTask,
-    ],
-    |size| Box::new(PingPong { pairs: size.pick(1_000, 1_000, 10) }),
-)];
+pub(super) const ENTRIES: &[Entry] = &[
+    Entry::usual(
+        "ping_pong",
+        "pair",
+        "1,000 tasks spawn a partner each and exchange a message both ways (tokio's ping_pong)",
+        KINDS,
+        |size| Box::new(PingPong { pairs: size.pick(1_000, 1_000, 10), channel: Channel::Own }),
+    ),
+    Entry::usual("ping_pong/same", "pair", "the same by tokio's channel on all", KINDS, |size| {
+        Box::new(PingPong { pairs: size.pick(1_000, 1_000, 10), channel: Channel::Tokios })
+    }),
+];
+
+const KINDS: &[Kind] = &[
+    Kind::Treescope,
+    Kind::Tokio,
+    Kind::TokioCurrentThread,
+    Kind::AsyncExecutor,
+    Kind::FuturesUnordered,
+    Kind::AsyncTask,
+];
 
 struct PingPong {
     pairs: u64,
+    channel: Channel,
+}
+
+/// What treescope's tasks exchange messages by. All others do by tokio's.
+#[derive(Clone, Copy)]
+enum Channel {
+    Own,
+    Tokios,
 }
 
 impl PingPong {
@@ -47,19 +63,43 @@ async fn ping(n: u64, ping: Sender<u64>, pong: Receiver<u64>) -> u64 {
     pong.await.expect("the pong comes")
 }
 
+/// As above, by treescope's channel.
+mod own {
+    use treescope::oneshot::{Receiver, Sender};
+
+    pub(super) async fn pong(ping: Receiver<u64>, pong: Sender<u64>) {
+        let n = ping.await.expect("the ping comes");
+        pong.send(n + 1).expect("the pong is awaited");
+    }
+
+    pub(super) async fn ping(n: u64, ping: Sender<u64>, pong: Receiver<u64>) -> u64 {
+        ping.send(n).expect("the ping is awaited");
+        pong.await.expect("the pong comes")
+    }
+}
+
 impl Work for PingPong {
     fn treescope(&self, runtime: &treescope::Runtime) -> Sample {
-        let pairs = self.pairs;
+        let (pairs, channel) = (self.pairs, self.channel);
         self.run(|| {
             runtime.block_on(async |root| {
                 root.scope(async move |scope| {
-                    let pair = |n| async move {
+                    let by_own = |n| async move {
+                        let (to, from_first) = treescope::oneshot::channel();
+                        let (back, from_second) = treescope::oneshot::channel();
+                        scope.spawn(own::pong(from_first, back));
+                        own::ping(n, to, from_second).await
+                    };
+                    let by_tokios = |n| async move {
                         let (to, from_first) = oneshot::channel();
                         let (back, from_second) = oneshot::channel();
                         scope.spawn(pong(from_first, back));
                         ping(n, to, from_second).await
                     };
-                    let handles: Vec<_> = (0..pairs).map(|n| scope.spawn(pair(n))).collect();
+                    let handles: Vec<_> = match channel {
+                        Channel::Own => (0..pairs).map(|n| scope.spawn(by_own(n))).collect(),
+                        Channel::Tokios => (0..pairs).map(|n| scope.spawn(by_tokios(n))).collect(),
+                    };
                     let mut sum = 0;
                     for handle in handles {
                         sum += handle.await;
