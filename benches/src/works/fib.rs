@@ -4,7 +4,7 @@ use std::future::Future;
 use std::pin::Pin;
 
 use futures_lite::future::{block_on, zip};
-use treescope::Scope;
+use treescope::{JoinHandle, Scope};
 
 use super::{Entry, Sample, Work};
 use crate::runtimes::{Kind, async_executor as on_smol, tokio as on_tokio};
@@ -46,20 +46,18 @@ fn closed_form(n: u32) -> u64 {
 
 impl Work for Fib {
     fn treescope(&self, runtime: &treescope::Runtime) -> Sample {
-        // As an `async fn` its future's being `Send` would depend on itself.
-        #[expect(clippy::manual_async_fn)]
-        fn fib<'scope>(scope: &'scope Scope<'scope, '_>, n: u32) -> impl Future<Output = u64> + Send {
-            async move {
-                if n < 2 {
-                    return n.into();
-                }
-                let left = scope.scope(async move |inner| fib(inner, n - 1).await);
-                let right = scope.scope(async move |inner| fib(inner, n - 2).await);
-                left.await + right.await
+        // A call that calls none is a plain child, and opens no scope.
+        fn fib<'scope>(scope: &'scope Scope<'scope, '_>, n: u32) -> JoinHandle<'scope, u64> {
+            if n < 2 {
+                return scope.spawn(async move { n.into() });
             }
+            scope.scope(async move |inner| {
+                let (left, right) = (fib(inner, n - 1), fib(inner, n - 2));
+                left.await + right.await
+            })
         }
         let n = self.n;
-        self.run(|| runtime.block_on(async |root| root.scope(async move |scope| fib(scope, n).await).await))
+        self.run(|| runtime.block_on(async |root| fib(root, n).await))
     }
 
     fn tokio(&self, runtime: &tokio::runtime::Runtime) -> Sample {

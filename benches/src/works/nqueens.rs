@@ -8,7 +8,7 @@ use std::pin::Pin;
 use futures_lite::future::block_on;
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
-use treescope::Scope;
+use treescope::{JoinHandle, Scope};
 
 use super::{Entry, Sample, Work};
 use crate::runtimes::{Kind, async_executor as on_smol, tokio as on_tokio};
@@ -89,28 +89,22 @@ impl Board {
 
 impl Work for Queens {
     fn treescope(&self, runtime: &treescope::Runtime) -> Sample {
-        // As an `async fn` its future's being `Send` would depend on itself.
-        #[expect(clippy::manual_async_fn)]
-        fn place<'scope>(scope: &'scope Scope<'scope, '_>, board: Board) -> impl Future<Output = u64> + Send {
-            async move {
-                if board.is_full() {
-                    return 1;
-                }
-                let handles: Vec<_> = board
-                    .next()
-                    .map(|board| scope.scope(async move |inner| place(inner, board).await))
-                    .collect();
+        // A board that is full is a plain child, and opens no scope.
+        fn place<'scope>(scope: &'scope Scope<'scope, '_>, board: Board) -> JoinHandle<'scope, u64> {
+            if board.is_full() {
+                return scope.spawn(async { 1 });
+            }
+            scope.scope(async move |inner| {
+                let handles: Vec<_> = board.next().map(|board| place(inner, board)).collect();
                 let mut ways = 0;
                 for handle in handles {
                     ways += handle.await;
                 }
                 ways
-            }
+            })
         }
         let board = self.board;
-        self.run(|| {
-            runtime.block_on(async |root| root.scope(async move |scope| place(scope, board).await).await)
-        })
+        self.run(|| runtime.block_on(async |root| place(root, board).await))
     }
 
     fn tokio(&self, runtime: &tokio::runtime::Runtime) -> Sample {
