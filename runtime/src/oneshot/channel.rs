@@ -41,6 +41,7 @@ pub fn channel<T>() -> (Sender<T>, Receiver<T>) {
 
 struct Channel<T> {
     state: State,
+    /// A cell, which makes both sides invariant in `T`: else a sender of shorter lived values could be made of one of longer lived ones.
     value: UnsafeCell<MaybeUninit<T>>,
 }
 
@@ -112,7 +113,7 @@ impl<T> Sender<T> {
         let sender = ManuallyDrop::new(self);
         sender.channel().value.with_mut(|place| {
             // SAFETY: the sender's until `send` below.
-            unsafe { &mut *place }.write(value)
+            unsafe { &mut *place }.write(value);
         });
         match sender.channel().state.send() {
             AfterEnd::Leave => Ok(()),
