@@ -5,7 +5,7 @@
 //! | what | whose |
 //! |---|---|
 //! | the place of the value | the sender's until [`State::send`], then the receiver's; the sender's again if that says that the receiver has gone |
-//! | the waker | whoever takes it out of the [state](state), of which it is a part |
+//! | the waker | whoever takes it out of the [state](super::state), of which it is a part |
 //! | the memory | whoever comes second: the receiver if it finds the sender's last word, the sender if it finds the receiver's |
 //!
 //! So a message is one swap for the sender, and for a receiver that has to wait one compare-and-swap and two loads.
