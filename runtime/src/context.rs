@@ -210,10 +210,15 @@ pub(crate) fn is_worker_of(sched: SchedRef) -> bool {
     false
 }
 
-/// Runs `f` with the driver of the runtime that the current thread works or blocks for. `None` on other threads.
+/// The scheduler that the current thread works or blocks for. `None` on other threads.
+#[inline]
+pub(crate) fn sched() -> Option<SchedRef> {
+    CONTEXT.with(|context| context.sched.get())
+}
+
+/// Runs `f` with that scheduler's driver.
 pub(crate) fn with_driver<R>(f: impl FnOnce(&Arc<Driver>) -> R) -> Option<R> {
-    let sched = CONTEXT.with(|context| context.sched.get())?;
-    Some(f(sched.driver()))
+    Some(f(sched()?.driver()))
 }
 
 // ---- a task's run -------------------------------------------------------------------------------------------------

@@ -7,7 +7,7 @@ use common::{runtime, watched};
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use treescope::yield_now;
+use treescope::{oneshot, yield_now};
 
 /// The system's allocator, counting.
 struct Counting;
@@ -92,6 +92,24 @@ fn children_of_a_roots_body_which_is_on_no_worker_take_no_memory_when_they_have_
         });
     });
     assert!(peak < LIMIT, "{peak} bytes for children that had ended");
+}
+
+#[test]
+fn channels_made_in_a_roots_body_and_received_from_on_a_worker_take_no_memory_when_they_have_ended() {
+    let _alone = alone();
+    let rt = runtime(1);
+    let peak = peak_of(|| {
+        watched(|| {
+            rt.block_on(async |root| {
+                for n in 0..CHILDREN / 20 {
+                    let (sender, receiver) = oneshot::channel();
+                    assert_eq!(sender.send([n; 60]), Ok(()));
+                    assert_eq!(root.spawn(receiver).await, Ok([n; 60]));
+                }
+            });
+        });
+    });
+    assert!(peak < LIMIT, "{peak} bytes for channels that had ended");
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! The memory of tasks, which workers keep for the next ones.
+//! The memory of tasks, and of [channels](crate::oneshot), which workers keep for the next ones.
 //!
 //! A tree makes and ends tasks of a few sizes at a great rate, dozens of them alive at a time, or a hundred thousand. The
 //! system's allocator keeps a handful of a size at hand and works for each that is more; and what many have left behind it gives back to
@@ -19,7 +19,7 @@
 //! ```
 //!
 //! A thread that is no worker of the runtime, a root's body say, takes single blocks from the depot. The allocator is asked only when there is nothing there. So there are never more blocks of a size than there have been tasks of
-//! it alive at one time, but for what lies in the workers' chains. The depot holds [so many bytes](depot::KEPT) at most, and gives some
+//! it alive at one time, but for what lies in the workers' chains, and channels that a thread outside all runtimes has made. The depot holds [so many bytes](depot::KEPT) at most, and gives some
 //! back each time a worker goes to sleep: what a peak has left goes with the turns of the work that follows it.
 //!
 //! Rejected: slabs, whose blocks have to find their way home to the thread that made them. And no depot, but more on each worker: a runtime
@@ -74,40 +74,40 @@ const fn chain_of(steps: usize) -> usize {
     CHAIN / block_of(steps).size()
 }
 
+/// What the allocator is asked for: the layout of a block, or of a `T` that is not put by.
+#[inline]
+const fn layout_for<T>() -> Layout {
+    let layout = Layout::new::<T>();
+    match steps_for(layout) {
+        Some(steps) => block_of(steps),
+        None => layout,
+    }
+}
+
 /// Memory for a `T`, which is not of size zero, for a task of `sched`'s.
 #[inline]
 pub(super) fn allocate<T>(sched: SchedRef) -> NonNull<T> {
-    const { assert!(size_of::<T>() > 0) };
-    let layout = match const { steps_for(Layout::new::<T>()) } {
-        None => const { Layout::new::<T>() },
-        Some(steps) => {
-            let taken = context::with_worker_of(sched, |worker| worker.spare().take(steps, worker.depot()));
-            if let Some(block) = taken.unwrap_or_else(|| sched.depot().take_one(steps)) {
-                return block.cast();
-            }
-            block_of(steps)
+    if let Some(steps) = const { steps_for(Layout::new::<T>()) } {
+        let taken = context::with_worker_of(sched, |worker| worker.spare().take(steps, worker.depot()));
+        if let Some(block) = taken.unwrap_or_else(|| sched.depot().take_one(steps)) {
+            return block.cast();
         }
-    };
-    // SAFETY: not of size zero: a `T`'s, or a multiple of a step and more.
-    unsafe { fresh(layout) }.cast()
+    }
+    fresh_for()
 }
 
-/// Memory for a `T`, which is not of size zero, and goes with no task: from the current worker, whose-ever it is.
+/// The same for what goes with no task: of the runtime that the current thread works or blocks for, if any.
 #[inline]
 pub(crate) fn allocate_here<T>() -> NonNull<T> {
+    context::sched().map_or_else(fresh_for, allocate)
+}
+
+/// Memory from the allocator, for a `T`, which is not of size zero.
+#[inline]
+fn fresh_for<T>() -> NonNull<T> {
     const { assert!(size_of::<T>() > 0) };
-    let layout = match const { steps_for(Layout::new::<T>()) } {
-        None => const { Layout::new::<T>() },
-        Some(steps) => {
-            let taken = context::with_worker(|worker| worker.spare().take(steps, worker.depot()));
-            if let Some(block) = taken.flatten() {
-                return block.cast();
-            }
-            block_of(steps)
-        }
-    };
     // SAFETY: not of size zero: a `T`'s, or a multiple of a step and more.
-    unsafe { fresh(layout) }.cast()
+    unsafe { fresh(const { layout_for::<T>() }) }.cast()
 }
 
 /// Memory from the allocator.
@@ -127,21 +127,17 @@ unsafe fn fresh(layout: Layout) -> NonNull<u8> {
 /// It came from [`allocate`] or [`allocate_here`] for the same type, nothing of value is left in it, and nobody uses it any more.
 #[inline]
 pub(crate) unsafe fn free<T>(at: NonNull<T>) {
-    let layout = match const { steps_for(Layout::new::<T>()) } {
-        None => const { Layout::new::<T>() },
-        Some(steps) => {
-            // SAFETY: by contract, and it was made of this size.
-            let put = context::with_worker(|worker| unsafe {
-                worker.spare().put(at.cast(), steps, worker.depot())
-            });
-            if put.is_some() {
-                return;
-            }
-            block_of(steps)
+    if let Some(steps) = const { steps_for(Layout::new::<T>()) } {
+        // SAFETY: by contract, and it was made of this size.
+        let put = context::with_worker(|worker| unsafe {
+            worker.spare().put(at.cast(), steps, worker.depot());
+        });
+        if put.is_some() {
+            return;
         }
-    };
+    }
     // SAFETY: by contract, and this layout was asked for.
-    unsafe { alloc::dealloc(at.as_ptr().cast(), layout) };
+    unsafe { alloc::dealloc(at.as_ptr().cast(), const { layout_for::<T>() }) };
 }
 
 /// A block that is put by. The invariant of its owner, a [`Stack`] or the depot: it is the allocator's, of the layout of its owner's
