@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{Gate, Ledger, caught, each_runtime, runtime, throw, thrown, watched};
+use common::{Gate, Ledger, caught, each_runtime, poll_once, runtime, throw, thrown, watched};
 use std::cell::Cell;
 use std::future::Future;
 use std::pin::Pin;
@@ -282,8 +282,7 @@ fn receiver_handed_from_task_to_task_wakes_the_last_that_polled_it() {
             let (sender, mut receiver) = channel();
             // A task that polls it and gives it away half-way, another that ends up with it, and a foreign waker between them.
             let polled = scope.spawn(async {
-                let first = std::future::poll_fn(|cx| Poll::Ready(poll_by(&mut receiver, cx.waker()))).await;
-                assert!(first.is_pending());
+                assert!(poll_once(&mut receiver).await.is_pending());
                 Some(receiver)
             });
             let mut receiver = polled.await.expect("it is given away");
@@ -318,13 +317,7 @@ fn a_receivers_waker_outlives_its_task_and_its_runtime() {
             rt.block_on(async |scope| {
                 let receiver = &mut receiver;
                 // The task's waker stays in the channel when the task has ended.
-                scope
-                    .spawn(async move {
-                        let polled =
-                            std::future::poll_fn(|cx| Poll::Ready(poll_by(receiver, cx.waker()))).await;
-                        assert!(polled.is_pending());
-                    })
-                    .await;
+                scope.spawn(async move { assert!(poll_once(receiver).await.is_pending()) }).await;
             });
         }
         sender.send(7).unwrap();

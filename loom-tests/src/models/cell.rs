@@ -376,7 +376,15 @@ fn awaited_by_another() {
 }
 
 /// Counts its drops.
-struct Counted(StdArc<StdAtomicUsize>, #[expect(dead_code)] Borrowed);
+pub(super) struct Counted(StdArc<StdAtomicUsize>, #[expect(dead_code)] Borrowed);
+
+impl Counted {
+    /// And where its drops are counted.
+    pub(super) fn new() -> (Self, StdArc<StdAtomicUsize>) {
+        let drops = StdArc::new(StdAtomicUsize::new(0));
+        (Self(drops.clone(), Borrowed::new()), drops)
+    }
+}
 
 impl Drop for Counted {
     fn drop(&mut self) {
@@ -386,9 +394,9 @@ impl Drop for Counted {
 
 /// Lets the handle go, after `before`, while the task ends.
 fn let_go_after(before: impl FnOnce(&mut JoinHandle<'_, Counted>)) {
-    let drops = StdArc::new(StdAtomicUsize::new(0));
+    let (counted, drops) = Counted::new();
     let yard = Yard::new();
-    let (way, counted) = (yard.way(), Counted(drops.clone(), Borrowed::new()));
+    let way = yard.way();
     let mut handle = way.scope().scope(async move |_| counted);
     let runner = first_elsewhere(way);
     before(&mut handle);

@@ -10,7 +10,7 @@ use loom::thread;
 use treescope::model::{Borrowed, Signal};
 use treescope::oneshot::{Receiver, RecvError, Sender, TryRecvError, channel};
 
-use super::cell::Message;
+use super::cell::{Counted, Message};
 use super::{ALL, Model};
 use crate::seed::{Fault, Seed};
 
@@ -157,22 +157,12 @@ fn wakers_are_whole() {
     }
 }
 
-/// Counts its drops.
-struct Counted(StdArc<StdAtomicUsize>, #[expect(dead_code)] Borrowed);
-
-impl Drop for Counted {
-    fn drop(&mut self) {
-        self.0.fetch_add(1, StdOrdering::SeqCst);
-    }
-}
-
 /// Drops the receiver, after `before`, while `sends` has the sender.
 fn close_after(
     before: impl FnOnce(&mut Receiver<Counted>),
     sends: impl FnOnce(Sender<Counted>, Counted) + 'static,
 ) {
-    let drops = StdArc::new(StdAtomicUsize::new(0));
-    let counted = Counted(drops.clone(), Borrowed::new());
+    let (counted, drops) = Counted::new();
     let (sender, mut receiver) = channel();
     let thread = thread::spawn(move || sends(sender, counted));
     before(&mut receiver);

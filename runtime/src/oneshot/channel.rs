@@ -64,6 +64,23 @@ impl<T> Channel<T> {
         value
     }
 
+    /// Takes what the sender has left, the value if there is one, and frees the memory.
+    ///
+    /// # Safety
+    /// The caller is the receiver, which has found `ended`, and does not use `at` again.
+    #[inline]
+    unsafe fn ended(at: NonNull<Self>, ended: Ended) -> Result<T, RecvError> {
+        match ended {
+            // SAFETY: all is the receiver's, by `Ended`.
+            Ended::Sent => Ok(unsafe { Self::take(at) }),
+            Ended::GivenUp => {
+                // SAFETY: as above, and nothing was written.
+                unsafe { Self::free(at) };
+                Err(RecvError)
+            }
+        }
+    }
+
     /// Frees the memory.
     ///
     /// # Safety
@@ -192,15 +209,8 @@ impl<T> Receiver<T> {
     #[inline]
     fn ended(&mut self, at: NonNull<Channel<T>>, ended: Ended) -> Result<T, RecvError> {
         self.at = None;
-        match ended {
-            // SAFETY: all is the receiver's, by `Ended`, and `at` is forgotten.
-            Ended::Sent => Ok(unsafe { Channel::take(at) }),
-            Ended::GivenUp => {
-                // SAFETY: as above, and nothing was written.
-                unsafe { Channel::free(at) };
-                Err(RecvError)
-            }
-        }
+        // SAFETY: found by this receiver, which forgets `at`.
+        unsafe { Channel::ended(at, ended) }
     }
 
     fn poll_recv(&mut self, cx: &Context<'_>) -> Poll<Result<T, RecvError>> {
@@ -216,6 +226,19 @@ impl<T> Receiver<T> {
         match state.leave(before, WakerWord::new(cx.waker())) {
             Ok(()) => Poll::Pending,
             Err(ended) => Poll::Ready(self.ended(at, ended)),
+        }
+    }
+
+    #[cold]
+    fn close(at: NonNull<Channel<T>>) {
+        // SAFETY: by the invariant of the field it was taken from.
+        let found = unsafe { at.as_ref() }.state.close();
+        match found {
+            // The user's code, in a waker's or the value's drop, comes last: it may unwind.
+            Found::Empty => {}
+            Found::Awaited(waker) => drop(waker),
+            // SAFETY: found by the receiver, from whose field `at` was taken.
+            Found::Ended(ended) => drop(unsafe { Channel::ended(at, ended) }),
         }
     }
 }
@@ -242,23 +265,6 @@ impl<T> Drop for Receiver<T> {
         // Most have been awaited: their drop should cost no more than this look.
         if let Some(at) = self.at.take() {
             Self::close(at);
-        }
-    }
-}
-
-impl<T> Receiver<T> {
-    #[cold]
-    fn close(at: NonNull<Channel<T>>) {
-        // SAFETY: by the invariant of the field it was taken from.
-        let found = unsafe { at.as_ref() }.state.close();
-        match found {
-            // The user's code, in a waker's or the value's drop, comes last: it may unwind.
-            Found::Empty => {}
-            Found::Awaited(waker) => drop(waker),
-            // SAFETY: all is the receiver's, by `Ended`, and it was taken from the field.
-            Found::Ended(Ended::Sent) => drop(unsafe { Channel::take(at) }),
-            // SAFETY: as above, and nothing was written.
-            Found::Ended(Ended::GivenUp) => unsafe { Channel::free(at) },
         }
     }
 }

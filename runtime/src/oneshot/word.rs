@@ -50,7 +50,7 @@ impl WakerWord {
     pub(super) fn into_waker(self) -> Waker {
         let at = self.into_raw();
         if at.addr().get() & BOXED == 0 {
-            // SAFETY: a task's, by the invariant, and its waker the caller's now.
+            // SAFETY: a task's, by the invariant; the word was a holder, and its waker is one now.
             return unsafe { cell::waker_of(at) };
         }
         Self::unboxed(at)
@@ -100,6 +100,6 @@ impl Left {
     /// Whether it was left for the task that `waker` wakes. Of a box nothing can be told: the sender may be freeing it.
     #[inline]
     pub(super) fn is_of(self, waker: &Waker) -> bool {
-        waker.data() == self.address().cast_const() && cell::is_tasks(waker)
+        cell::wakes(waker, self.0)
     }
 }

@@ -27,7 +27,7 @@ use std::task::{Context, Poll, ready};
 use crate::context;
 use crate::sched::deque::Item;
 use crate::tree::node::NodeRef;
-pub(crate) use own::{TASK_ALIGN, TaskRef, is_tasks, waker_of};
+pub(crate) use own::{TASK_ALIGN, TaskRef, is_tasks, waker_of, wakes};
 
 /// A task that is queued or running: a [`Which`] in one word, which is what a queue holds. Turned back when it is run.
 #[derive(Debug)]

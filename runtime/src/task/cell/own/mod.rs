@@ -36,7 +36,7 @@ use super::state::{AfterEnd, AfterPause, End, Holders, JoinState, WakeState};
 use crate::sync::UnsafeCell;
 use crate::tree::node::NodeRef;
 pub(crate) use slot::Slot;
-pub(crate) use waker::{TASK_ALIGN, TaskRef, is_tasks, waker_of};
+pub(crate) use waker::{TASK_ALIGN, TaskRef, is_tasks, waker_of, wakes};
 
 /// What a waker or a queue knows of a task.
 struct Header {

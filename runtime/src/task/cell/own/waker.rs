@@ -24,7 +24,7 @@ impl TaskRef {
     /// Whether `waker` is this task's own.
     #[inline]
     pub(super) fn is_woken_by(self, waker: &Waker) -> bool {
-        waker.data() == self.0.as_ptr().cast_const().cast() && is_tasks(waker)
+        wakes(waker, self.0.cast())
     }
 
     /// The task's waker, as [`lent`] gives it.
@@ -58,8 +58,8 @@ impl TaskRef {
 /// Somebody holds the memory for as long as the result is used.
 #[inline]
 pub(super) unsafe fn lent(at: NonNull<Header>) -> ManuallyDrop<Waker> {
-    // SAFETY: the table's functions keep the contract of wakers, and the data is what they ask for.
-    ManuallyDrop::new(unsafe { Waker::new(at.as_ptr().cast(), &WAKER) })
+    // SAFETY: held by somebody else, and not dropped.
+    ManuallyDrop::new(unsafe { waker_of(at.cast()) })
 }
 
 /// Whether `waker` is that of some task in a cell of this kind. Such a task holds itself until its end: while it has yet to come, its
@@ -69,17 +69,24 @@ pub(crate) fn is_tasks(waker: &Waker) -> bool {
     std::ptr::eq(waker.vtable(), &WAKER)
 }
 
+/// Whether `waker` is that of the task at `task`, of which this asks no more than the address.
+#[inline]
+pub(crate) fn wakes(waker: &Waker, task: NonNull<()>) -> bool {
+    waker.data() == task.as_ptr().cast_const() && is_tasks(waker)
+}
+
 /// The alignment of what a waker's data points to, if it is [a task's](is_tasks).
 pub(crate) const TASK_ALIGN: usize = align_of::<Header>();
 
-/// The waker that has been taken apart.
+/// The waker of the task at `task`.
 ///
 /// # Safety
-/// `data` is that of a waker [of a task](is_tasks), which has been forgotten, and is turned back once.
+/// That is a header's address, the data of a waker [of a task](is_tasks) say. The result is a holder of its memory from here on, as a
+/// waker was that has been forgotten; or somebody else holds that for as long as the result is used, and it is not dropped.
 #[inline]
-pub(crate) unsafe fn waker_of(data: NonNull<()>) -> Waker {
-    // SAFETY: by contract, this is the table that it came with.
-    unsafe { Waker::new(data.as_ptr(), &WAKER) }
+pub(crate) unsafe fn waker_of(task: NonNull<()>) -> Waker {
+    // SAFETY: the table's functions keep the contract of wakers, and the data is what they ask for.
+    unsafe { Waker::new(task.as_ptr(), &WAKER) }
 }
 
 /// A waker's data is a header's address, and the waker a holder of its memory, or lent by one.
