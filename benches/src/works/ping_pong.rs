@@ -3,10 +3,13 @@
 //! By the runtime's own oneshot channel, and by tokio's where there is none. `/same`: all use tokio's, which works on any runtime, so that
 //! what differs is the scheduling.
 
+use std::fmt::Debug;
+use std::future::Future;
+
 use futures_lite::future::block_on;
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
-use tokio::sync::oneshot::{self, Receiver, Sender};
+use tokio::sync::oneshot;
 
 use super::{Entry, Sample, Work};
 use crate::runtimes::{Kind, async_executor as on_smol, async_task as bare, tokio as on_tokio};
@@ -52,30 +55,22 @@ impl PingPong {
 }
 
 /// The partner: sends back one more than it got.
-async fn pong(ping: Receiver<u64>, pong: Sender<u64>) {
+async fn pong<E: Debug>(
+    ping: impl Future<Output = Result<u64, E>>,
+    pong: impl FnOnce(u64) -> Result<(), u64>,
+) {
     let n = ping.await.expect("the ping comes");
-    pong.send(n + 1).expect("the pong is awaited");
+    pong(n + 1).expect("the pong is awaited");
 }
 
 /// The first task's part.
-async fn ping(n: u64, ping: Sender<u64>, pong: Receiver<u64>) -> u64 {
-    ping.send(n).expect("the ping is awaited");
+async fn ping<E: Debug>(
+    n: u64,
+    ping: impl FnOnce(u64) -> Result<(), u64>,
+    pong: impl Future<Output = Result<u64, E>>,
+) -> u64 {
+    ping(n).expect("the ping is awaited");
     pong.await.expect("the pong comes")
-}
-
-/// As above, by treescope's channel.
-mod own {
-    use treescope::oneshot::{Receiver, Sender};
-
-    pub(super) async fn pong(ping: Receiver<u64>, pong: Sender<u64>) {
-        let n = ping.await.expect("the ping comes");
-        pong.send(n + 1).expect("the pong is awaited");
-    }
-
-    pub(super) async fn ping(n: u64, ping: Sender<u64>, pong: Receiver<u64>) -> u64 {
-        ping.send(n).expect("the ping is awaited");
-        pong.await.expect("the pong comes")
-    }
 }
 
 impl Work for PingPong {
@@ -87,14 +82,14 @@ impl Work for PingPong {
                     let by_own = |n| async move {
                         let (to, from_first) = treescope::oneshot::channel();
                         let (back, from_second) = treescope::oneshot::channel();
-                        scope.spawn(own::pong(from_first, back));
-                        own::ping(n, to, from_second).await
+                        scope.spawn(pong(from_first, |n| back.send(n)));
+                        ping(n, |n| to.send(n), from_second).await
                     };
                     let by_tokios = |n| async move {
                         let (to, from_first) = oneshot::channel();
                         let (back, from_second) = oneshot::channel();
-                        scope.spawn(pong(from_first, back));
-                        ping(n, to, from_second).await
+                        scope.spawn(pong(from_first, |n| back.send(n)));
+                        ping(n, |n| to.send(n), from_second).await
                     };
                     let handles: Vec<_> = match channel {
                         Channel::Own => (0..pairs).map(|n| scope.spawn(by_own(n))).collect(),
@@ -116,8 +111,8 @@ impl Work for PingPong {
         let pair = |n| async move {
             let (to, from_first) = oneshot::channel();
             let (back, from_second) = oneshot::channel();
-            tokio::spawn(pong(from_first, back));
-            ping(n, to, from_second).await
+            tokio::spawn(pong(from_first, |n| back.send(n)));
+            ping(n, |n| to.send(n), from_second).await
         };
         self.run(|| {
             on_tokio::on_worker(runtime, async move {
@@ -136,8 +131,8 @@ impl Work for PingPong {
         let pair = move |n| async move {
             let (to, from_first) = oneshot::channel();
             let (back, from_second) = oneshot::channel();
-            executor.spawn(pong(from_first, back)).detach();
-            ping(n, to, from_second).await
+            executor.spawn(pong(from_first, |n| back.send(n))).detach();
+            ping(n, |n| to.send(n), from_second).await
         };
         self.run(|| {
             on_smol::on_worker(executor, async move {
@@ -155,7 +150,11 @@ impl Work for PingPong {
         let pair = |n| async move {
             let (to, from_first) = oneshot::channel();
             let (back, from_second) = oneshot::channel();
-            let ((), sum) = futures_lite::future::zip(pong(from_first, back), ping(n, to, from_second)).await;
+            let ((), sum) = futures_lite::future::zip(
+                pong(from_first, |n| back.send(n)),
+                ping(n, |n| to.send(n), from_second),
+            )
+            .await;
             sum
         };
         self.run(|| {
@@ -175,8 +174,8 @@ impl Work for PingPong {
         let pair = |n| async move {
             let (to, from_first) = oneshot::channel();
             let (back, from_second) = oneshot::channel();
-            bare::spawn(pong(from_first, back)).detach();
-            ping(n, to, from_second).await
+            bare::spawn(pong(from_first, |n| back.send(n))).detach();
+            ping(n, |n| to.send(n), from_second).await
         };
         self.run(|| {
             bare::run(async move {
